@@ -145,6 +145,25 @@ class Grid:
         origin = self.centre_mm - self.direction @ (spacing * (size - 1) / 2)
         return Grid((size[2], size[1], size[0]), tuple(spacing), tuple(origin), self.direction)
 
+    def reoriented(self) -> Grid:
+        """The same box and voxels with axes reordered and flipped so that i, j, k run nearest to x, y, z of LPS.
+
+        However an image is stored, its axial slices end up along k, and a left-handed grid becomes a right-handed one.
+        """
+        from scipy.optimize import linear_sum_assignment
+
+        _, axes = linear_sum_assignment(-np.abs(self.direction))
+        signs = np.sign(self.direction[np.arange(3), axes])
+        size = np.asarray(self.size)[axes]
+        first = np.zeros(3)
+        first[axes] = np.where(signs < 0, size - 1, 0)
+        return Grid(
+            (size[2], size[1], size[0]),
+            tuple(np.asarray(self.spacing_mm)[axes]),
+            tuple(self.to_world(first)),
+            self.direction[:, axes] * signs,
+        )
+
     def voxels_to_mm(self, displacement: FloatArray) -> NDArray[np.float64]:
         """LPS displacement in mm (..., 3) of one in voxels (..., 3), both in the order (i, j, k) / (x, y, z)."""
         return np.asarray(displacement) @ self.index_to_mm.T
@@ -262,6 +281,37 @@ class Volume:
             self.to_sitk(), grid.to_sitk(), transform or sitk.Transform(3, sitk.sitkIdentity), interpolator, outside
         )
         return Volume(sitk.GetArrayFromImage(image), grid)
+
+    def smoothed_for(self, grid: Grid) -> Volume:
+        """This volume without the detail that ``grid`` is too coarse to carry (Gaussian, before resampling to it)."""
+        import SimpleITK as sitk
+
+        coarse = float(np.mean(grid.spacing_mm))
+        sigmas = [0.45 * np.sqrt(max(coarse**2 - spacing**2, 0.0)) for spacing in self.grid.spacing_mm]
+        if max(sigmas) == 0:
+            return self
+        image = sitk.DiscreteGaussian(
+            sitk.Cast(self.to_sitk(), sitk.sitkFloat32), [sigma**2 for sigma in sigmas], maximumKernelWidth=64
+        )
+        return Volume(sitk.GetArrayFromImage(image), self.grid)
+
+    def foreground(self) -> NDArray[np.bool_]:
+        """Where the image shows something, (k, j, i): all but the constant that surrounds it, such as outside a fan.
+
+        An image whose border is not of one value has no background; all of it is foreground.
+        """
+        from scipy import ndimage
+
+        array = self.array
+        background = array.min()
+        edges = np.concatenate([array[[0, -1]].ravel(), array[:, [0, -1]].ravel(), array[:, :, [0, -1]].ravel()])
+        if np.mean(edges == background) < 0.1:
+            return np.ones(array.shape, dtype=bool)
+        # Opening cuts the thread by which a black spot inside may hang on the outside.
+        margin = 4
+        outside = np.pad(array == background, margin, constant_values=True)
+        labels, _ = ndimage.label(ndimage.binary_opening(outside, iterations=2))
+        return labels[margin:-margin, margin:-margin, margin:-margin] != labels[2, 2, 2]
 
 
 def read_image(path: str | Path) -> sitk.Image:

@@ -1,0 +1,56 @@
+"""Where the networks run, and on how many threads."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from .errors import InputError
+
+Device = Literal["auto", "cpu", "cuda"]
+
+
+def prepare(device: Device, threads: int | None) -> str:
+    """Choose the device, limit the threads, and return what torch calls the device.
+
+    Args:
+        device: ``auto`` takes a CUDA device that really computes, else the CPU.
+        threads: at most this many CPU threads; None leaves it to the libraries.
+
+    Raises:
+        InputError: CUDA was asked for and does not work here.
+    """
+    limit_threads(threads)
+    if device == "cpu":
+        return "cpu"
+    trouble = _cuda_trouble()
+    if trouble is None:
+        return "cuda"
+    if device == "cuda":
+        raise InputError(f"{trouble}: use --device cpu, or install a PyTorch that fits the graphics card.")
+    return "cpu"
+
+
+def limit_threads(threads: int | None) -> None:
+    """Hold every library that computes to at most this many CPU threads; None leaves it to them."""
+    if threads is None:
+        return
+    import cv2
+    import SimpleITK as sitk
+    import torch
+
+    torch.set_num_threads(threads)
+    cv2.setNumThreads(threads)
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
+
+
+def _cuda_trouble() -> str | None:
+    """Why CUDA cannot be used, or None: a card that is listed may still lack kernels for its architecture."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return "PyTorch finds no CUDA device"
+    try:
+        torch.ones(2, device="cuda").sum().item()
+    except RuntimeError as error:
+        return f"The CUDA device does not compute ({str(error).splitlines()[0]})"
+    return None

@@ -1,0 +1,102 @@
+"""Results appear whole or not at all: they are written beside their place and moved there at the end."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .errors import InputError
+
+_STAGING = ".writing-"
+
+
+@contextmanager
+def staged(folder: Path) -> Iterator[Path]:
+    """A temporary folder whose files move into ``folder`` when the block ends well.
+
+    When the block raises, ``folder`` is as it was before (and is not made if it was not there). What a killed run
+    left behind is cleared by the next one.
+
+    Raises:
+        InputError: the folder cannot be written, or the disk is full.
+    """
+    existed = folder.exists()
+    staging = folder / f"{_STAGING}{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    try:
+        with _explained(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            _clear_left_overs(folder)
+            staging.mkdir()
+            yield staging
+            for path in sorted(p for p in staging.rglob("*") if p.is_file()):
+                target = folder / path.relative_to(staging)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                path.replace(target)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+        if not existed and folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def _clear_left_overs(folder: Path) -> None:
+    for path in folder.glob(f"{_STAGING}*"):
+        owner = path.name.removeprefix(_STAGING).split("-")[0]
+        if not (owner.isdigit() and _is_running(int(owner))):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_running(process: int) -> bool:
+    if os.name == "nt":  # asking would end the process there; a stale folder is the lesser evil
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+@contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    """Turn what the file system says into a sentence for the user."""
+    try:
+        yield
+    except (FileExistsError, NotADirectoryError) as error:
+        raise InputError(f"{folder} is not a folder: give another one with --out.") from error
+    except PermissionError as error:
+        raise InputError(f"{folder} cannot be written: give another folder with --out.") from error
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise InputError(f"The disk of {folder} is full: free some space or give another folder.") from error
+        if error.errno == errno.EROFS:
+            raise InputError(f"{folder} is read-only: give another folder with --out.") from error
+        raise
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON file that people can read; NumPy numbers and arrays become plain ones, NaN becomes null."""
+    path.write_text(json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,71 @@
+import json
+import os
+
+import numpy as np
+import pytest
+
+from MR2USProLib.errors import InputError
+from MR2USProLib.outputs import staged, write_json
+from MR2USProLib.provenance import Record
+
+
+def test_files_appear_only_when_the_block_ends_well(tmp_path):
+    out = tmp_path / "out"
+    with staged(out) as folder:
+        (folder / "a.txt").write_text("new")
+        assert not (out / "a.txt").exists()
+    assert (out / "a.txt").read_text() == "new"
+    assert [path.name for path in out.iterdir()] == ["a.txt"]
+
+
+def test_a_failure_leaves_the_folder_as_it_was(tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "a.txt").write_text("old")
+    with pytest.raises(ZeroDivisionError), staged(out) as folder:
+        (folder / "a.txt").write_text("half")
+        raise ZeroDivisionError
+    assert (out / "a.txt").read_text() == "old"
+    assert [path.name for path in out.iterdir()] == ["a.txt"]
+
+
+def test_a_failure_does_not_leave_a_folder_behind(tmp_path):
+    with pytest.raises(ZeroDivisionError), staged(tmp_path / "new"):
+        raise ZeroDivisionError
+    assert not (tmp_path / "new").exists()
+
+
+def test_what_a_killed_run_left_is_cleared(tmp_path):
+    gone = tmp_path / ".writing-999999999-abc"
+    gone.mkdir()
+    mine = tmp_path / f".writing-{os.getpid()}-abc"
+    mine.mkdir()
+    with staged(tmp_path):
+        pass
+    assert not gone.exists()
+    assert mine.exists()
+
+
+def test_a_file_in_the_folders_place_is_refused_with_a_sentence(tmp_path):
+    (tmp_path / "out").write_text("I am a file")
+    with pytest.raises(InputError, match="not a folder"), staged(tmp_path / "out"):
+        pass
+
+
+def test_json_has_plain_numbers_and_null_for_nan(tmp_path):
+    write_json(tmp_path / "a.json", {"n": np.float32(1.5), "list": np.array([1, 2]), "nan": float("nan"), "t": (1, 2)})
+    assert json.loads((tmp_path / "a.json").read_text()) == {"n": 1.5, "list": [1, 2], "nan": None, "t": [1, 2]}
+
+
+def test_a_record_tells_what_was_read_by_its_hash_and_not_by_its_name(tmp_path):
+    path = tmp_path / "Doe^John.nrrd"
+    path.write_bytes(b"abc")
+    record = Record("register", {"seed": 3}, {"moving": path})
+    with record.timed("register"):
+        pass
+    text = json.dumps(record.as_dict())
+    # SHA-256 of "abc", from the standard's own examples.
+    assert "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" in text
+    assert "Doe" not in text
+    assert str(tmp_path) not in text
+    assert record.as_dict()["versions"]["numpy"] == np.__version__
