@@ -1,0 +1,123 @@
+"""The biplane exam: sagittal and transverse frames that were taken at the same moments."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..progress import SILENT, Progress
+from .frames import Frames, Roi, read_frames
+
+BLACK = 10
+"""A view in which no pixel ever exceeds this grey level shows nothing."""
+
+PLAUSIBLE_MM = (0.005, 5.0)
+"""Pixels of an ultrasound picture lie between these; beyond is a slip of units."""
+
+
+@dataclass(frozen=True)
+class Exam:
+    """Two views of one sweep.
+
+    Attributes:
+        sagittal: uint8 (frame, row, column); columns run along the probe's shaft, the head on the left.
+        transverse: uint8 (frame, row, column), 0 outside the fan; columns run to the patient's left.
+        sagittal_spacing_mm, transverse_spacing_mm: (row, column).
+    """
+
+    sagittal: NDArray[np.uint8]
+    transverse: NDArray[np.uint8]
+    sagittal_spacing_mm: tuple[float, float]
+    transverse_spacing_mm: tuple[float, float]
+
+
+def read_exam(
+    *,
+    video: Path | None = None,
+    sagittal: Path | None = None,
+    transverse: Path | None = None,
+    sagittal_roi: Roi | None = None,
+    transverse_roi: Roi | None = None,
+    spacing_mm: float | tuple[float, float] | None = None,
+    progress: Progress = SILENT,
+) -> Exam:
+    """Read an exam from one file that shows both views, or from one file for each.
+
+    Args:
+        video: a video or image stack with both views in every picture; needs both regions of interest.
+        sagittal: a video or image stack of the sagittal view.
+        transverse: a video or image stack of the transverse view.
+        sagittal_roi: where the sagittal view lies in its pictures: x, y, width, height in px.
+        transverse_roi: the same of the transverse view.
+        spacing_mm: of both views, one number or (row, column); overrides what the files say.
+        progress: told while the files are read.
+
+    Raises:
+        InputError: files that are missing, unreadable, too short, black, or do not belong together; regions outside
+            the pictures; an unknown spacing.
+    """
+    given = None if spacing_mm is None else _checked_spacing(spacing_mm)
+    views = (("--sagittal-roi", sagittal_roi), ("--transverse-roi", transverse_roi))
+    if video is not None:
+        if sagittal is not None or transverse is not None:
+            raise InputError("Give either --video, or --sagittal and --transverse, not both.")
+        if sagittal_roi is None or transverse_roi is None:
+            raise InputError(
+                f"{Path(video).name} shows both views: say where with --sagittal-roi x,y,w,h and "
+                "--transverse-roi x,y,w,h."
+            )
+        both = read_frames(Path(video), views, progress)
+        first, second = Frames(both.views[:1], both.spacing_mm), Frames(both.views[1:], both.spacing_mm)
+        files = (Path(video), Path(video))
+    elif sagittal is not None and transverse is not None:
+        first = read_frames(Path(sagittal), views[:1], progress.part(0, 0.5))
+        second = read_frames(Path(transverse), views[1:], progress.part(0.5, 1))
+        files = (Path(sagittal), Path(transverse))
+    else:
+        raise InputError("Give a file with both views as --video, or one file for each as --sagittal and --transverse.")
+
+    stacks = first.views[0], second.views[0]
+    for stack, file, view in zip(stacks, files, ("sagittal", "transverse"), strict=True):
+        if len(stack) < 2:
+            raise InputError(f"{file.name} holds a single picture: give a sweep of at least two frames.")
+        if stack.max() <= BLACK:
+            raise InputError(
+                f"The {view} view in {file.name} is black throughout: check the file and --{view}-roi x,y,w,h."
+            )
+    if len(stacks[0]) != len(stacks[1]):
+        raise InputError(
+            f"{files[0].name} has {len(stacks[0])} frames and {files[1].name} has {len(stacks[1])}: "
+            "give two views that were recorded together, frame by frame."
+        )
+    spacings = [given or _known(frames, file) for frames, file in zip((first, second), files, strict=True)]
+    return Exam(stacks[0], stacks[1], spacings[0], spacings[1])
+
+
+def _checked_spacing(spacing_mm: float | tuple[float, float]) -> tuple[float, float]:
+    row, column = spacing_mm if isinstance(spacing_mm, tuple | list) else (spacing_mm, spacing_mm)
+    if not all(math.isfinite(s) and PLAUSIBLE_MM[0] <= s <= PLAUSIBLE_MM[1] for s in (row, column)):
+        raise InputError(
+            f"--spacing {spacing_mm} is no pixel size of an ultrasound picture: give mm per pixel, "
+            f"between {PLAUSIBLE_MM[0]} and {PLAUSIBLE_MM[1]}."
+        )
+    return float(row), float(column)
+
+
+def _known(frames: Frames, file: Path) -> tuple[float, float]:
+    if frames.spacing_mm is None:
+        raise InputError(
+            f"{file.name} does not say how large its pixels are: give --spacing in mm per pixel, "
+            "read off the ruler in the picture."
+        )
+    if not all(PLAUSIBLE_MM[0] <= s <= PLAUSIBLE_MM[1] for s in frames.spacing_mm):
+        row, column = frames.spacing_mm
+        raise InputError(
+            f"{file.name} says that its pixels are {column:g} x {row:g} mm, which no ultrasound picture has: "
+            "give --spacing in mm per pixel."
+        )
+    return frames.spacing_mm
