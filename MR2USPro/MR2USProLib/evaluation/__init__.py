@@ -1,0 +1,1 @@
+"""How good a registration is: overlap, distances in mm, and how plausible the deformation is."""

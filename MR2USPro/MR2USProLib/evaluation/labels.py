@@ -1,0 +1,168 @@
+"""Labels of a pair of images, and the score of a transform against them. No method ever sees them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from MR2USProLib.errors import InputError
+from MR2USProLib.volume import Grid, Volume, read_image
+
+from .metrics import average_surface_distance_mm, dice, hausdorff95_mm, iou, target_registration_error_mm
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+
+MOST_STRUCTURES = 64
+"""A file with more values than this is an image and no label map."""
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What was drawn in one image.
+
+    Attributes:
+        gland: the prostate, bool (k, j, i).
+        landmarks_mm: LPS centroids (m, 3) of the other structures; NaN where a structure is empty.
+        names: what each landmark is called in the file.
+    """
+
+    gland: Volume
+    landmarks_mm: NDArray[np.float64]
+    names: tuple[str, ...]
+
+
+class Score(TypedDict):
+    """How well the moving labels, carried by a transform, meet the fixed ones. ``None``: could not be measured."""
+
+    dsc: float | None
+    iou: float | None
+    asd_mm: float | None
+    hd95_mm: float | None
+    tre_mm: float | None
+    tre_points_mm: list[float | None]
+
+
+def read_labels(path: str | Path) -> Labels:
+    """Read the labels of one image.
+
+    Either a 3-D label map, where 1 is the gland (or the only value besides 0 is) and every further value a structure
+    whose centroid is a landmark; or a 4-D file whose channels are masks: the gland first, then small landmarks.
+
+    Raises:
+        InputError: no such file, neither of both forms, or without a gland.
+    """
+    image, name = read_image(path), Path(path).name
+    if image.GetNumberOfComponentsPerPixel() != 1 or image.GetDimension() not in (3, 4):
+        raise InputError(
+            f"{name} is neither a 3-D label map nor a 4-D file with one mask per channel: save the labels as one of "
+            "both."
+        )
+    return _read_label_map(image, name) if image.GetDimension() == 3 else _read_channels(image, name)
+
+
+def _read_label_map(image: sitk.Image, name: str) -> Labels:
+    volume = Volume.of(image)
+    values = np.unique(volume.array)
+    if len(values) > MOST_STRUCTURES or values[0] < 0 or np.any(values != np.round(values)):
+        raise InputError(f"{name} looks like an image: a label map holds 0, 1 for the gland, 2, 3... for landmarks.")
+    present = [int(value) for value in values if value != 0]
+    if not present or (1 not in present and len(present) > 1):
+        raise InputError(f"{name} has no gland: mark the prostate with the value 1.")
+    gland, *structures = present
+    masks = [volume.array == value for value in structures]
+    return Labels(
+        Volume(volume.array == gland, volume.grid),
+        _centroids_mm(masks, volume.grid),
+        tuple(f"label {value}" for value in structures),
+    )
+
+
+def _read_channels(image: sitk.Image, name: str) -> Labels:
+    import SimpleITK as sitk
+
+    channels = sitk.GetArrayFromImage(image)
+    if len(channels) > MOST_STRUCTURES or channels.min() < 0 or channels.max() > 1:
+        raise InputError(f"{name} looks like an image series: each channel of 4-D labels is a mask of 0 and 1.")
+    size = image.GetSize()
+    grid = Grid(
+        (size[2], size[1], size[0]),
+        image.GetSpacing()[:3],
+        image.GetOrigin()[:3],
+        np.asarray(image.GetDirection()).reshape(4, 4)[:3, :3],
+    )
+    masks = channels >= 0.5
+    if not masks[0].any():
+        raise InputError(f"{name} has no gland: the first channel is the mask of the prostate and may not be empty.")
+    return Labels(
+        Volume(masks[0], grid),
+        _centroids_mm(list(masks[1:]), grid),
+        tuple(f"channel {channel}" for channel in range(1, len(masks))),
+    )
+
+
+def _centroids_mm(masks: list[NDArray[np.bool_]], grid: Grid) -> NDArray[np.float64]:
+    centroids = np.full((len(masks), 3), np.nan)
+    for row, mask in enumerate(masks):
+        if mask.any():
+            centroids[row] = grid.to_world(np.argwhere(mask).mean(axis=0)[::-1])
+    return centroids
+
+
+def check_pair(moving: Labels, fixed: Labels) -> None:
+    """See that both images name the same structures in the same order.
+
+    Raises:
+        InputError: they do not.
+    """
+    if moving.names != fixed.names:
+        raise InputError(
+            f"The labels do not match: the moving ones hold {_listed(moving.names)} besides the gland and the fixed "
+            f"ones {_listed(fixed.names)}; give both the same structures in the same order."
+        )
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(names) if names else "nothing"
+
+
+def score(moving: Labels, fixed: Labels, transform: sitk.Transform) -> Score:
+    """Carry the moving labels to the fixed grid and compare.
+
+    The gland is interpolated linearly and cut at one half. Landmarks stay points: TRE = |T(p_fixed) - p_moving|.
+
+    Args:
+        moving: labels of the moving image (MR).
+        fixed: labels of the fixed image (TRUS).
+        transform: takes fixed points to moving points, LPS mm.
+
+    Raises:
+        InputError: the labels do not match.
+    """
+    check_pair(moving, fixed)
+    inside = Volume(moving.gland.array.astype(np.float32), moving.gland.grid)
+    carried = inside.resampled(fixed.gland.grid, transform)
+    gland = Volume(np.asarray(carried.array) >= 0.5, carried.grid)
+    errors = target_registration_error_mm(
+        fixed.landmarks_mm,
+        moving.landmarks_mm,
+        lambda points: [transform.TransformPoint(point.tolist()) for point in points],
+    )
+    known = errors[np.isfinite(errors)]
+    return Score(
+        dsc=_measured(dice(gland, fixed.gland)),
+        iou=_measured(iou(gland, fixed.gland)),
+        asd_mm=_measured(average_surface_distance_mm(gland, fixed.gland)),
+        hd95_mm=_measured(hausdorff95_mm(gland, fixed.gland)),
+        tre_mm=float(known.mean()) if known.size else None,
+        tre_points_mm=[_measured(error) for error in errors],
+    )
+
+
+def _measured(value: float) -> float | None:
+    """The value, or None where there is none (NaN is no JSON)."""
+    return float(value) if np.isfinite(value) else None
