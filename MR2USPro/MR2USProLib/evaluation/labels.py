@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from MR2USProLib.errors import InputError
-from MR2USProLib.volume import Grid, Volume, read_image
-
+from ..errors import InputError
+from ..volume import Grid, Volume, read_image
 from .metrics import average_surface_distance_mm, dice, hausdorff95_mm, iou, target_registration_error_mm
 
 if TYPE_CHECKING:
@@ -26,14 +25,16 @@ class Labels:
     """What was drawn in one image.
 
     Attributes:
-        gland: the prostate, bool (k, j, i).
+        gland: the prostate, bool (k, j, i), with the structures that it encloses.
         landmarks_mm: LPS centroids (m, 3) of the other structures; NaN where a structure is empty.
         names: what each landmark is called in the file.
+        map: all of it as one label map (k, j, i): the file's values, or for channels 1 for the gland, 2, 3...
     """
 
     gland: Volume
     landmarks_mm: NDArray[np.float64]
     names: tuple[str, ...]
+    map: Volume
 
 
 class Score(TypedDict):
@@ -73,13 +74,9 @@ def _read_label_map(image: sitk.Image, name: str) -> Labels:
     present = [int(value) for value in values if value != 0]
     if not present or (1 not in present and len(present) > 1):
         raise InputError(f"{name} has no gland: mark the prostate with the value 1.")
-    gland, *structures = present
-    masks = [volume.array == value for value in structures]
-    return Labels(
-        Volume(volume.array == gland, volume.grid),
-        _centroids_mm(masks, volume.grid),
-        tuple(f"label {value}" for value in structures),
-    )
+    label_map = volume.array.astype(np.min_scalar_type(present[-1]))
+    masks = [label_map == value for value in present]
+    return _labels(masks, [f"label {value}" for value in present[1:]], Volume(label_map, volume.grid))
 
 
 def _read_channels(image: sitk.Image, name: str) -> Labels:
@@ -98,19 +95,23 @@ def _read_channels(image: sitk.Image, name: str) -> Labels:
     masks = channels >= 0.5
     if not masks[0].any():
         raise InputError(f"{name} has no gland: the first channel is the mask of the prostate and may not be empty.")
-    return Labels(
-        Volume(masks[0], grid),
-        _centroids_mm(list(masks[1:]), grid),
-        tuple(f"channel {channel}" for channel in range(1, len(masks))),
-    )
+    label_map = np.zeros(masks[0].shape, dtype=np.uint8)
+    for channel, mask in enumerate(masks):
+        label_map[mask] = channel + 1
+    names = [f"channel {channel}" for channel in range(1, len(masks))]
+    return _labels(list(masks), names, Volume(label_map, grid))
 
 
-def _centroids_mm(masks: list[NDArray[np.bool_]], grid: Grid) -> NDArray[np.float64]:
-    centroids = np.full((len(masks), 3), np.nan)
-    for row, mask in enumerate(masks):
+def _labels(masks: list[NDArray[np.bool_]], names: list[str], label_map: Volume) -> Labels:
+    """Labels of the masks of the gland and of the named structures."""
+    from scipy.ndimage import binary_fill_holes
+
+    grid = label_map.grid
+    centroids = np.full((len(names), 3), np.nan)
+    for number, mask in enumerate(masks[1:]):
         if mask.any():
-            centroids[row] = grid.to_world(np.argwhere(mask).mean(axis=0)[::-1])
-    return centroids
+            centroids[number] = grid.to_world(np.argwhere(mask).mean(axis=0)[::-1])
+    return Labels(Volume(binary_fill_holes(masks[0]), grid), centroids, tuple(names), label_map)
 
 
 def check_pair(moving: Labels, fixed: Labels) -> None:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import itertools
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from MR2USProLib.volume import Volume
+from ..volume import Volume
 
 if TYPE_CHECKING:
     import torch
@@ -118,6 +118,10 @@ class HarmonicEnergy:
     voxel_mean: float
     mm: float
 
+    def as_dict(self) -> dict[str, float]:
+        """The three figures by name, for JSON."""
+        return asdict(self)
+
 
 def harmonic_energy(displacement: Volume) -> HarmonicEnergy:
     """Harmonic energy (HE, equation 20) of a displacement (k, j, i, 3) in LPS mm, with the 7-point stencil.
@@ -154,6 +158,10 @@ class Folding:
     least_determinant: float
     sd_log_determinant: float
 
+    def as_dict(self) -> dict[str, float | None]:
+        """The three figures by name, for JSON, which has no NaN."""
+        return {name: None if np.isnan(value) else value for name, value in asdict(self).items()}
+
 
 def folding(displacement: Volume) -> Folding:
     """Folding of a displacement (k, j, i, 3) in LPS mm.
@@ -187,34 +195,29 @@ def folding(displacement: Volume) -> Folding:
     return Folding(float(folded.mean()), least, float(np.sqrt(max(variance, 0.0))) if count else float("nan"))
 
 
-@dataclass(frozen=True)
-class DisplacementStatistics:
-    """Lengths of a displacement in mm over the voxels looked at; NaN where there are none."""
-
-    mean_mm: float
-    p95_mm: float
-    max_mm: float
-
-
-def displacement_statistics(displacement: Volume, mask: Volume | None = None) -> DisplacementStatistics:
-    """Mean, 95th percentile and largest length of a displacement (k, j, i, 3) in LPS mm.
+def displacement_statistics(displacement: Volume, mask: Volume | None = None) -> dict[str, float]:
+    """``mean_mm``, ``p95_mm`` and ``max_mm`` of the lengths of a displacement (k, j, i, 3) in LPS mm.
 
     Args:
         displacement: on any grid.
         mask: where to look (not zero), on the same grid; everywhere where it is not given.
 
     Raises:
-        ValueError: not a displacement, or the mask lies on another grid.
+        ValueError: not a displacement, or the mask is empty or lies on another grid.
     """
     _check_displacement(displacement, least=1)
     length = np.linalg.norm(np.asarray(displacement.array, dtype=np.float64), axis=-1)
     if mask is not None:
         if mask.grid != displacement.grid:
             raise ValueError("The mask and the displacement lie on different grids.")
+        if not mask.array.any():
+            raise ValueError("There is no displacement in an empty mask.")
         length = length[mask.array != 0]
-    if not length.size:
-        return DisplacementStatistics(float("nan"), float("nan"), float("nan"))
-    return DisplacementStatistics(float(length.mean()), float(np.percentile(length, 95)), float(length.max()))
+    return {
+        "mean_mm": float(length.mean()),
+        "p95_mm": float(np.percentile(length, 95)),
+        "max_mm": float(length.max()),
+    }
 
 
 def psnr(image: ArrayLike, reference: ArrayLike, data_range: float | None = None) -> float:
