@@ -1,0 +1,207 @@
+"""Cuts through volumes as a radiologist reads them, and the sheets of panels that show them to one scale."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike, NDArray
+from PIL import Image
+
+from ..volume import Grid, Interpolation, Volume
+
+INK, SOFT = "#20262b", "#5a646c"
+TRUS, MR = "#43c6ea", "#ffab2e"
+"""On every picture TRUS is blue and MR is orange."""
+
+WIDTH_INCHES, DPI = 10.0, 130
+_LEFT, _RIGHT, _TOP, _GAP = 0.34, 0.06, 0.32, 0.07  # margins in inches
+
+
+@dataclass(frozen=True)
+class Plane:
+    """An anatomical plane: its name, where its pictures' right and bottom point (LPS), and the letters around it."""
+
+    name: str
+    right: tuple[float, float, float]
+    down: tuple[float, float, float]
+    letters: str  # left, right, top, bottom
+
+    @property
+    def normal(self) -> NDArray[np.float64]:
+        """LPS unit vector into the picture, with which right and down are right-handed."""
+        return np.cross(self.right, self.down)
+
+    def at(self, grid: Grid, point_mm: NDArray[np.float64]) -> Grid:
+        """One slice of square pixels through a point, across the whole of ``grid``.
+
+        The slice lies along the world's axes, so it is anatomical for an oblique volume too.
+        """
+        axes = np.stack([self.right, self.down, self.normal], axis=1)
+        corners = grid.corners() @ axes
+        low, high = corners.min(axis=0), corners.max(axis=0)
+        pixel_mm = float((high - low)[:2].max()) / 400
+        columns, rows = np.maximum(np.round((high - low)[:2] / pixel_mm).astype(int), 1)
+        first = np.array([low[0] + pixel_mm / 2, low[1] + pixel_mm / 2, np.asarray(point_mm) @ self.normal])
+        return Grid((1, rows, columns), (pixel_mm, pixel_mm, pixel_mm), tuple(axes @ first), axes)
+
+
+AXIAL = Plane("Axial", (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), "RLAP")
+CORONAL = Plane("Coronal", (1.0, 0.0, 0.0), (0.0, 0.0, -1.0), "RLSI")
+SAGITTAL = Plane("Sagittal", (0.0, 1.0, 0.0), (0.0, 0.0, -1.0), "APSI")
+PLANES = (AXIAL, CORONAL, SAGITTAL)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A plane, and the slice (1, rows, columns) in which it crosses a volume."""
+
+    plane: Plane
+    grid: Grid
+
+    def sample(self, volume: Volume, interpolation: Interpolation = "linear") -> NDArray[np.float32]:
+        """The volume on this cut, (rows, columns[, components]); NaN outside it."""
+        array = np.asarray(volume.array, dtype=np.float32)
+        return np.asarray(
+            Volume(array, volume.grid).resampled(self.grid, interpolation=interpolation, outside=float("nan")).array[0]
+        )
+
+    @property
+    def place(self) -> str:
+        """Where the cut lies, for a heading."""
+        axis = int(np.argmax(np.abs(self.plane.normal)))
+        position = self.grid.origin_mm[axis]
+        side = ("LR", "PA", "SI")[axis][int(position < 0)]
+        return f"{self.plane.name}, {side} {abs(position):.0f} mm"
+
+
+def three(grid: Grid, point_mm: ArrayLike) -> tuple[Cut, ...]:
+    """The axial, the coronal and the sagittal cut of a grid through a point (LPS mm)."""
+    return tuple(Cut(plane, plane.at(grid, np.asarray(point_mm, dtype=np.float64))) for plane in PLANES)
+
+
+def centre_of(volume: Volume, mask: Volume | None = None) -> NDArray[np.float64]:
+    """Where to cut: the centroid of the mask (not zero), or the middle of the volume without one."""
+    if mask is None or not mask.array.any():
+        return volume.grid.centre_mm
+    return mask.grid.to_world(np.argwhere(mask.array).mean(axis=0)[::-1])
+
+
+@dataclass(frozen=True)
+class Window:
+    """The grey values between which a picture goes from black to white."""
+
+    low: float
+    high: float
+
+    @staticmethod
+    def of(volume: Volume) -> Window:
+        """From the darkest to the brightest percent of what the volume shows (its background left out)."""
+        values = np.asarray(volume.array, dtype=np.float32)
+        values = values[np.isfinite(values)]
+        shown = values[values > values.min()] if values.size else values
+        if not shown.size:
+            return Window(0.0, 1.0)
+        low, high = np.percentile(shown, (1, 99))
+        return Window(float(low), float(max(high, low + 1e-6)))
+
+    def __call__(self, values: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Values from 0 to 1; what is not there (NaN) is black."""
+        return np.clip((np.nan_to_num(values, nan=self.low) - self.low) / (self.high - self.low), 0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A figure of equally scaled panels, one row below the other."""
+
+    figure: Figure
+    panels: tuple[tuple[Axes, ...], ...]
+
+    @staticmethod
+    def of(rows: Sequence[Sequence[Cut]], names: Sequence[str], right: float = _RIGHT, headings: bool = True) -> Sheet:
+        """Black panels for cuts, with orientation letters, a scale bar, and each cut's place above it.
+
+        Args:
+            rows: the cuts of each row.
+            names: what to write beside each row.
+            right: margin in inches on the right, such as for a colour bar.
+            headings: whether to write above each panel where its cut lies.
+        """
+        size = [[np.asarray(cut.grid.extent_mm[:2]) for cut in row] for row in rows]
+        free = min(WIDTH_INCHES - _LEFT - right - _GAP * (len(row) - 1) for row in rows)
+        inches = free / max(sum(extent[0] for extent in row) for row in size)
+        heights = [max(extent[1] for extent in row) * inches for row in size]
+        bands = [_TOP if headings and (n == 0 or rows[n] is not rows[0]) else 0.0 for n in range(len(rows))]
+        total = sum(heights) + sum(bands) + _GAP * len(rows)
+        figure = Figure(figsize=(WIDTH_INCHES, total), dpi=DPI, facecolor="white")
+        FigureCanvasAgg(figure)
+        panels, top = [], total
+        for n, row in enumerate(rows):
+            top -= bands[n]
+            left, line = _LEFT, []
+            for cut, extent in zip(row, size[n], strict=True):
+                width, height = extent * inches
+                # panels of a row share its height, so that they line up; the rest of a panel stays black
+                box = (left / WIDTH_INCHES, (top - heights[n]) / total, width / WIDTH_INCHES, heights[n] / total)
+                axes = _panel(figure, box, cut, heights[n] / height)
+                if bands[n]:
+                    axes.set_title(cut.place, fontsize=9, color=INK, pad=5)
+                line.append(axes)
+                left += width + _GAP
+            _scale_bar(line[0], row[0])
+            middle = (top - heights[n] / 2) / total
+            figure.text(
+                0.1 / WIDTH_INCHES, middle, names[n], rotation=90, va="center", ha="center", fontsize=9.5, color=INK
+            )
+            panels.append(tuple(line))
+            top -= heights[n] + _GAP
+        return Sheet(figure, tuple(panels))
+
+    def png(self) -> bytes:
+        """The sheet as a PNG."""
+        return png(self.figure)
+
+
+def _panel(figure: Figure, box: tuple[float, float, float, float], cut: Cut, stretch: float) -> Axes:
+    axes = figure.add_axes(box)
+    axes.set_facecolor("black")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    rows, columns = cut.grid.shape[1:]
+    spare = rows * (stretch - 1) / 2
+    axes.set_xlim(-0.5, columns - 0.5)
+    axes.set_ylim(rows - 0.5 + spare, -0.5 - spare)
+    axes.set_autoscale_on(False)
+    for letter, x, y in zip(cut.plane.letters, (0.03, 0.97, 0.5, 0.5), (0.5, 0.5, 0.96, 0.04), strict=True):
+        axes.text(
+            x, y, letter, transform=axes.transAxes, color="white", fontsize=9, weight="bold", ha="center", va="center",
+            bbox={"boxstyle": "round,pad=0.18", "facecolor": "black", "alpha": 0.55, "linewidth": 0}, zorder=5,
+        )  # fmt: skip
+    return axes
+
+
+def _scale_bar(axes: Axes, cut: Cut) -> None:
+    """10, 20 or 50 mm in the lower left corner."""
+    pixel_mm, columns = cut.grid.spacing_mm[0], cut.grid.shape[2]
+    length_mm = max((mm for mm in (10, 20, 50) if mm < columns * pixel_mm * 0.3), default=5)
+    bottom, top = axes.get_ylim()
+    y, x = bottom - 0.05 * (bottom - top), 0.06 * columns
+    axes.plot([x, x + length_mm / pixel_mm], [y, y], color="white", linewidth=2, solid_capstyle="butt", zorder=5)
+    axes.text(x, y - 0.015 * (bottom - top), f"{length_mm} mm", color="white", fontsize=8, va="bottom", zorder=5)
+
+
+def png(figure: Figure) -> bytes:
+    """A figure as a PNG of at most 256 colours, which is a third of the bytes and looks the same."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    colours = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
+    stream = io.BytesIO()
+    colours.quantize(256, dither=Image.Dither.NONE).save(stream, "PNG", optimize=True)
+    return stream.getvalue()
