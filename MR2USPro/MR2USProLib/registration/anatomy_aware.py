@@ -1,0 +1,183 @@
+"""The anatomy-aware network fitted to the pair at hand: what a registration without trained weights does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+from torch import Tensor
+
+from ..progress import SILENT, Progress
+from . import losses
+from .deformation import integrate, resize, warp
+from .diffusion import STEPS, NoiseSchedule
+from .network import AnatomyAwareNetwork
+
+
+@dataclass(frozen=True)
+class AnatomyAwareSettings:
+    """How the network is fitted.
+
+    Attributes:
+        iterations: steps of Adam.
+        learning_rate: of Adam; falls to a tenth along a cosine.
+        lambda_sim, lambda_smooth, lambda_diff: weights of eq. 16, 17 and 18 in eq. 19.
+        channels: features at 1/2, 1/4, 1/8, ... of the resolution, multiples of 4.
+        blurs_voxels: standard deviations of the Gaussians that the pictures are compared through, coarse to fine; each
+            serves an equal share of the iterations.
+    """
+
+    iterations: int = 120
+    learning_rate: float = 2e-3
+    lambda_sim: float = 20.0
+    lambda_smooth: float = 5.0
+    lambda_diff: float = 1.0
+    channels: tuple[int, ...] = (8, 16, 32, 32)
+    blurs_voxels: tuple[float, ...] = (4.0, 2.0, 1.0)
+
+
+@dataclass(frozen=True)
+class FittedDeformation:
+    """What the fit found.
+
+    Attributes:
+        displacement: (k, j, i, 3) float32 in voxels along (i, j, k), fixed to moving: the warped image at x is the
+            moving image at x + u(x).
+        inverse: the same for the way back, moving to fixed.
+        history: a value for each iteration of ``total``, ``similarity``, ``smoothness`` and ``diffusion``.
+    """
+
+    displacement: NDArray[np.float32]
+    inverse: NDArray[np.float32]
+    history: dict[str, list[float]] = field(default_factory=dict)
+
+
+def fit_anatomy_aware(
+    moving: NDArray[np.float32],
+    fixed: NDArray[np.float32],
+    valid: NDArray[np.bool_],
+    spacing_mm: Sequence[float],
+    *,
+    settings: AnatomyAwareSettings | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+    progress: Progress = SILENT,
+) -> FittedDeformation:
+    """Fit the network to one pair and take its field at time 0 with the clean fixed picture.
+
+    Each step sees the pair twice: as inference does (time 0), and with the fixed picture noised at a random time, which
+    is what the diffusion decoder learns from. Two items a step also spare the CPU the slow kernels of batch 1.
+
+    Args:
+        moving: (k, j, i) translated MR in [-1, 1].
+        fixed: (k, j, i) translated TRUS in [-1, 1] on the same grid.
+        valid: (k, j, i), where the fixed picture shows something; only there is it compared.
+        spacing_mm: voxel size along (i, j, k).
+        settings: how to fit.
+        seed: of the network's first weights and of the noise.
+        device: ``cpu`` or ``cuda``.
+        progress: told about each iteration.
+
+    Raises:
+        Cancelled: the user asked to stop.
+    """
+    settings = settings or AnatomyAwareSettings()
+    shape = fixed.shape
+    fill = [np.where(valid, image, image[valid].mean() if valid.any() else 0) for image in (moving, fixed)]
+    pictures = [_to_tensor(image, len(settings.channels), device) for image in fill]
+    levels = [
+        tuple(_to_tensor(_blurred(image, sigma), len(settings.channels), device) for image in (moving, fill[1]))
+        for sigma in settings.blurs_voxels
+    ]
+    mask = _to_tensor(valid, len(settings.channels), device, constant=True)
+    forked = [torch.device(device)] if device.startswith("cuda") else []
+    with torch.random.fork_rng(devices=forked):
+        torch.manual_seed(seed)
+        network = AnatomyAwareNetwork(settings.channels).to(memory_format=torch.channels_last_3d).to(device)
+        history = _optimise(network, pictures, levels, mask, spacing_mm, settings, progress)
+    network.eval()
+    with torch.no_grad():
+        time = torch.zeros(1, dtype=torch.long, device=device)
+        velocity = network(pictures[0], pictures[1], pictures[1], time).velocity
+        full = mask.shape[2:]
+        there, back = (resize(integrate(v), full) for v in (velocity, -velocity))
+    return FittedDeformation(_to_array(there, shape), _to_array(back, shape), history)
+
+
+def _optimise(
+    network: AnatomyAwareNetwork,
+    pictures: list[Tensor],
+    levels: list[tuple[Tensor, ...]],
+    mask: Tensor,
+    spacing_mm: Sequence[float],
+    settings: AnatomyAwareSettings,
+    progress: Progress,
+) -> dict[str, list[float]]:
+    """Minimise eq. 19 over the network's weights; the history of its terms."""
+    device = mask.device
+    schedule = NoiseSchedule().to(device)
+    optimiser = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
+    decay = torch.optim.lr_scheduler.CosineAnnealingLR(
+        optimiser, settings.iterations, eta_min=settings.learning_rate / 10
+    )
+    moving, fixed = (picture.expand(2, -1, -1, -1, -1) for picture in pictures)
+    valid = mask.expand_as(fixed)
+    full = fixed.shape[2:]
+    anatomies = [
+        (moving_blurred.expand_as(moving), losses.anatomy(losses.standardised(fixed_blurred, mask), mask))
+        for moving_blurred, fixed_blurred in levels
+    ]
+    history: dict[str, list[float]] = {"total": [], "similarity": [], "smoothness": [], "diffusion": []}
+    for step in progress.steps(settings.iterations, "Fitting the network to the pair"):
+        time = torch.stack([torch.zeros((), dtype=torch.long), torch.randint(STEPS, ())]).to(device)
+        noise = torch.randn(fixed.shape).to(device)
+        noised = schedule.add_noise(fixed, time, noise)
+        prediction = network(moving, fixed, noised, time)
+        displacement = integrate(prediction.velocity)
+        half_spacing = [
+            s * (n - 1) / (h - 1)
+            for s, n, h in zip(spacing_mm, reversed(full), reversed(displacement.shape[2:]), strict=True)
+        ]
+        moving_blurred, fixed_anatomy = anatomies[step * len(anatomies) // settings.iterations]
+        warped = warp(moving_blurred, resize(displacement, full))
+        warped_anatomy = losses.anatomy(losses.standardised(warped, valid), valid)
+        similarity = losses.soft_dice(fixed_anatomy.expand_as(fixed), warped_anatomy, valid)
+        smooth = losses.smoothness(displacement, half_spacing)
+        diffused = losses.diffusion(prediction.score, noise)
+        loss = losses.total(
+            similarity,
+            smooth,
+            diffused,
+            lambda_sim=settings.lambda_sim,
+            lambda_smooth=settings.lambda_smooth,
+            lambda_diff=settings.lambda_diff,
+        )
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimiser.step()
+        decay.step()
+        for name, value in zip(history, (loss, similarity, smooth, diffused), strict=True):
+            history[name].append(float(value.detach()))
+    return history
+
+
+def _blurred(image: NDArray[np.floating], sigma: float) -> NDArray[np.floating]:
+    return gaussian_filter(image, sigma, mode="nearest") if sigma > 0 else image
+
+
+def _to_tensor(image: NDArray, levels: int, device: str, constant: bool = False) -> Tensor:
+    """(1, 1, depth, height, width), grown at its far ends to sizes that the network's levels divide."""
+    unit = 2**levels
+    grown = [(0, -n % unit) for n in image.shape]
+    padded = np.pad(image.astype(np.float32), grown, mode="constant" if constant else "edge")
+    return torch.from_numpy(padded)[None, None].to(device)
+
+
+def _to_array(displacement: Tensor, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    field_kji = displacement[0].permute(1, 2, 3, 0)[: shape[0], : shape[1], : shape[2]]
+    return np.ascontiguousarray(field_kji.float().cpu().numpy())

@@ -1,0 +1,86 @@
+"""The losses of the anatomy-aware registration (MR2US-Pro, section III-C), one function for each equation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+EPSILON = 1e-6
+
+
+def standardised(image: Tensor, valid: Tensor | None = None) -> Tensor:
+    """The image with mean 0 and standard deviation 1 over the valid voxels.
+
+    Eq. 15 has no scale: on pictures in [-1, 1] its values span little, and a warp that raises the contrast lowers
+    eq. 16 as well as one that aligns. With both pictures in units of their own spread, only alignment pays.
+    """
+    mean = masked_mean(image, valid)
+    variance = masked_mean((image - mean) ** 2, valid)
+    return (image - mean) / torch.sqrt(variance + EPSILON)
+
+
+def masked_mean(image: Tensor, valid: Tensor | None = None) -> Tensor:
+    """Mean of each item of the batch over its valid voxels, (batch, 1, 1, 1, 1)."""
+    axes = tuple(range(1, image.ndim))
+    if valid is None:
+        return image.mean(dim=axes, keepdim=True)
+    weight = valid.to(image.dtype).expand_as(image)
+    return (image * weight).sum(dim=axes, keepdim=True) / weight.sum(dim=axes, keepdim=True).clamp_min(EPSILON)
+
+
+def anatomy(image: Tensor, valid: Tensor | None = None) -> Tensor:
+    """F_Ana, eq. 15: sigmoid(-(x - mean x)), near 1 in the dark interior of the prostate and near 0 on bright borders.
+
+    Args:
+        image: (batch, channel, depth, height, width).
+        valid: the same shape, true where the picture shows something; the mean is taken there.
+    """
+    return torch.sigmoid(masked_mean(image, valid) - image)
+
+
+def soft_dice(one: Tensor, other: Tensor, valid: Tensor | None = None) -> Tensor:
+    """L_sim, eq. 16: 1 - (2 sum(a b) + eps) / (sum a + sum b + eps), over the valid voxels of the whole batch.
+
+    The value never reaches 0 for values between 0 and 1, not even where both are equal: judge it by its change.
+    """
+    if valid is not None:
+        one, other = one * valid, other * valid
+    return 1 - (2 * (one * other).sum() + EPSILON) / (one.sum() + other.sum() + EPSILON)
+
+
+def smoothness(displacement: Tensor, spacing_mm: Sequence[float]) -> Tensor:
+    """L_smooth, eq. 17: squared gradient of the displacement, with both measured in mm.
+
+    The paper prints a sum, which would grow with the grid and drown the other terms; this is the mean over the voxels
+    of the sum over the nine partial derivatives. They are free of units: mm of displacement for each mm of space.
+
+    Args:
+        displacement: (batch, 3, depth, height, width) in voxels along (i, j, k).
+        spacing_mm: voxel size along (i, j, k).
+    """
+    spacing = torch.tensor(list(spacing_mm), device=displacement.device, dtype=displacement.dtype)
+    field_mm = displacement * spacing.view(1, 3, 1, 1, 1)
+    total = displacement.new_zeros(())
+    for axis, step in zip((4, 3, 2), spacing_mm, strict=True):
+        total = total + (torch.diff(field_mm, dim=axis) / step).square().sum(dim=1).mean()
+    return total
+
+
+def diffusion(score: Tensor, noise: Tensor) -> Tensor:
+    """L_diffusion, eq. 18: mean squared difference of the predicted score and the noise that was added."""
+    return (score - noise).square().mean()
+
+
+def total(
+    similarity: Tensor,
+    smooth: Tensor,
+    diffused: Tensor,
+    *,
+    lambda_sim: float,
+    lambda_smooth: float,
+    lambda_diff: float,
+) -> Tensor:
+    """L_total, eq. 19: the weighted sum of eq. 16, 17 and 18."""
+    return lambda_sim * similarity + lambda_smooth * smooth + lambda_diff * diffused

@@ -1,0 +1,186 @@
+"""The result as transforms: joining, writing, reading, applying and inverting them.
+
+Every transform here takes a point of the fixed image to a point of the moving image, LPS mm, as SimpleITK.Resample
+takes it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import ArrayLike, NDArray
+from scipy.ndimage import map_coordinates
+
+from ..errors import InputError
+from ..volume import Grid, Volume
+
+SUFFIXES = (".h5", ".hdf5", ".tfm", ".txt", ".mat")
+FIELD_SPACING_MM = 0.7
+"""ITK reads a field linearly between its voxels and Slicer with a cubic: up to this spacing both agree to 0.01 mm."""
+MARGIN = 2
+"""Voxels that the field goes on beyond the fixed image, so that no interpolation meets its edge inside the image."""
+
+
+def composite(initial: sitk.Transform, displacement_mm: Volume, fixed: Grid) -> sitk.CompositeTransform:
+    """The whole way from a fixed point to a moving point: p -> initial(p + u(p)).
+
+    Outside the region where u is known it goes on with the value at the region's edge, over the whole fixed image:
+    a field that ended there would tear the image along the region's border.
+
+    Args:
+        initial: fixed to moving before deformation.
+        displacement_mm: u, (k, j, i, 3) LPS mm, on the grid that was registered.
+        fixed: the grid of the whole fixed image.
+    """
+    joined = sitk.CompositeTransform(3)
+    joined.AddTransform(as_affine(initial) if initial.IsLinear() else initial)
+    joined.AddTransform(sitk.DisplacementFieldTransform(_extended(displacement_mm, fixed)))
+    joined.FlattenTransform()
+    return joined
+
+
+def as_affine(transform: sitk.Transform) -> sitk.AffineTransform:
+    """A linear transform of whatever class as an affine one, which every reader of ITK files knows."""
+    shift = np.array(transform.TransformPoint((0.0, 0.0, 0.0)))
+    columns = [np.array(transform.TransformPoint(unit)) - shift for unit in np.eye(3).tolist()]
+    affine = sitk.AffineTransform(3)
+    affine.SetMatrix(np.stack(columns, axis=1).ravel().tolist())
+    affine.SetTranslation(shift.tolist())
+    return affine
+
+
+def write_transform(path: str | Path, transform: sitk.Transform) -> None:
+    """Write a transform in ITK's format; ``.h5`` holds all of them, fields included."""
+    sitk.WriteTransform(transform, str(path))
+
+
+def read_transform(path: str | Path) -> sitk.Transform:
+    """Read a transform of 3-D points.
+
+    Raises:
+        InputError: no such file, or not a 3-D transform that ITK can read.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"The transform file {path} does not exist: check the path.")
+    try:
+        transform = sitk.ReadTransform(str(path))
+    except RuntimeError as error:
+        raise InputError(
+            f"{path.name} could not be read as a transform: give one that ITK or Slicer wrote ({', '.join(SUFFIXES)})."
+        ) from error
+    if transform.GetDimension() != 3:
+        raise InputError(f"{path.name} transforms points of {transform.GetDimension()} coordinates: give a 3-D one.")
+    return transform
+
+
+def displacement_on(grid: Grid, transform: sitk.Transform) -> Volume:
+    """How far each voxel of a grid moves in all, (k, j, i, 3) float32, LPS mm."""
+    image = sitk.TransformToDisplacementField(
+        transform, sitk.sitkVectorFloat64, grid.size, grid.origin_mm, grid.spacing_mm, grid.direction.ravel().tolist()
+    )
+    return Volume(sitk.GetArrayFromImage(image).astype(np.float32), grid)
+
+
+def warp(moving: Volume, reference: Grid, transform: sitk.Transform, *, label: bool = False) -> Volume:
+    """The moving image where the fixed one is, interpolated once from its own voxels.
+
+    Args:
+        moving: an image, a label map, or a stack of label maps (k, j, i, maps).
+        reference: the grid of the result.
+        transform: fixed to moving.
+        label: takes the nearest voxel and puts 0 outside; an image is interpolated linearly, keeps its type (integers
+            are rounded) and gets its own minimum outside.
+    """
+    if label:
+        return moving.resampled(reference, transform, "nearest", 0.0)
+    dtype = moving.array.dtype
+    smooth = Volume(moving.array.astype(np.float64), moving.grid)
+    array = smooth.resampled(reference, transform, "linear", float(moving.array.min())).array
+    return Volume((np.rint(array) if np.issubdtype(dtype, np.integer) else array).astype(dtype), reference)
+
+
+def map_points(points_mm: ArrayLike, transform: sitk.Transform) -> NDArray[np.float64]:
+    """Moving points (..., 3) of fixed points (..., 3), LPS mm."""
+    points = np.asarray(points_mm, dtype=np.float64)
+    mapped = [transform.TransformPoint(point) for point in points.reshape(-1, 3).tolist()]
+    return np.array(mapped, dtype=np.float64).reshape(points.shape)
+
+
+def inverse_points(
+    points_mm: ArrayLike, transform: sitk.Transform, *, tolerance_mm: float = 1e-3
+) -> NDArray[np.float64]:
+    """Fixed points (..., 3) of moving points (..., 3), LPS mm: where a target drawn on the MR lies in the TRUS.
+
+    Newton's method with a Jacobian by differences; a step that leads away is halved.
+
+    Raises:
+        InputError: a point has no counterpart within the tolerance, as where a field folds or ends.
+    """
+    points = np.asarray(points_mm, dtype=np.float64)
+    found = [_inverse_point(point, transform, tolerance_mm) for point in points.reshape(-1, 3)]
+    return np.array(found, dtype=np.float64).reshape(points.shape)
+
+
+def _inverse_point(target: NDArray[np.float64], transform: sitk.Transform, tolerance_mm: float) -> NDArray[np.float64]:
+    point, step_mm = target.copy(), 0.25
+    miss = map_points(point, transform) - target
+    for _ in range(100):
+        if np.linalg.norm(miss) <= tolerance_mm:
+            return point
+        ends = point + step_mm * np.concatenate([np.eye(3), -np.eye(3)])
+        mapped = map_points(ends, transform)
+        jacobian = (mapped[:3] - mapped[3:]).T / (2 * step_mm)
+        move = -np.linalg.lstsq(jacobian, miss, rcond=None)[0]
+        for share in (1.0, 0.5, 0.25, 0.125, 0.0625):
+            trial = point + share * move
+            missed = map_points(trial, transform) - target
+            if np.linalg.norm(missed) < np.linalg.norm(miss):
+                break
+        point, miss = trial, missed
+    raise InputError(
+        f"The moving point {np.round(target, 1).tolist()} mm (LPS) has no counterpart in the fixed image: the "
+        f"transform comes no nearer to it than {np.linalg.norm(miss):.2f} mm, so leave that point out."
+    )
+
+
+def jacobian_determinant(displacement_mm: Volume) -> NDArray[np.float64]:
+    """det(I + du/dx) at every voxel, (k, j, i): local change of volume; not positive where the field folds.
+
+    Args:
+        displacement_mm: (k, j, i, 3) LPS mm.
+    """
+    field = displacement_mm.array.astype(np.float64)
+    by_index = np.stack([np.gradient(field, axis=axis) for axis in (2, 1, 0)], axis=-1)
+    return np.linalg.det(np.eye(3) + by_index @ np.linalg.inv(displacement_mm.grid.index_to_mm))
+
+
+def _extended(displacement_mm: Volume, fixed: Grid) -> sitk.Image:
+    """The field over the whole fixed image, fine enough to be read linearly."""
+    region = displacement_mm.grid
+    corners = region.to_index(np.concatenate([fixed.corners(), region.corners()]))
+    low_mm, high_mm = (corner * np.asarray(region.spacing_mm) for corner in (corners.min(axis=0), corners.max(axis=0)))
+    spacing = np.asarray(region.spacing_mm)
+    spacing = spacing / np.ceil(spacing / FIELD_SPACING_MM)  # a fraction, so that every known value is kept as it is
+    first = np.floor(low_mm / spacing) - MARGIN
+    size = (np.ceil(high_mm / spacing) + MARGIN - first + 1).astype(int)
+    origin = region.to_world(first * spacing / region.spacing_mm)
+    grid = Grid((size[2], size[1], size[0]), tuple(spacing), tuple(origin), region.direction)
+
+    positions = [
+        np.clip(
+            (first[axis] + np.arange(size[axis])) * spacing[axis] / region.spacing_mm[axis], 0, region.size[axis] - 1
+        )
+        for axis in (2, 1, 0)
+    ]
+    k, j, i = np.meshgrid(*positions, indexing="ij")
+    field = np.stack(
+        [
+            map_coordinates(displacement_mm.array[..., axis].astype(np.float64), [k, j, i], order=3, mode="nearest")
+            for axis in range(3)
+        ],
+        axis=-1,
+    )
+    return sitk.Cast(Volume(field, grid).to_sitk(), sitk.sitkVectorFloat64)
