@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -207,7 +207,7 @@ class Volume:
         grid: where its voxels lie.
     """
 
-    array: NDArray[np.generic]
+    array: NDArray[Any]
     grid: Grid
 
     def __post_init__(self) -> None:

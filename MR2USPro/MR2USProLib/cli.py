@@ -1,0 +1,296 @@
+"""The command line: ``python3 MR2USPro COMMAND``, or ``mr2us COMMAND`` once installed.
+
+It reads the words, shows progress and turns the way a command ended into an exit code: 0 done, 2 bad input (one line
+says what is wrong and what to do), 130 cancelled, 1 a fault of ours (with its traceback).
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from . import __version__
+from .console import front_end
+from .errors import Cancelled, InputError
+
+app = typer.Typer(
+    name="mr2us",
+    help="Prostate MR to transrectal ultrasound: reconstruct, translate, register. Research use only.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Out = Annotated[Path, typer.Option(help="Folder for the results; made if it is not there.")]
+DeviceOption = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where the networks run.")]
+Seed = Annotated[int, typer.Option(help="The same seed gives the same result on one machine.", min=0)]
+Threads = Annotated[int | None, typer.Option(help="CPU threads at most; all cores if not given.", min=1)]
+Events = Annotated[bool, typer.Option("--events", help="Progress as JSON lines on stdout, for programs.")]
+PresetOption = Annotated[
+    Literal["fast", "balanced", "paper"],
+    typer.Option(help="Size of the networks' grid: 64x64x32, 96x96x48 or the paper's 128x128x64."),
+]
+Initial = Annotated[
+    str,
+    typer.Option(
+        metavar="none|centers|moments|landmarks:F.csv|F.tfm",
+        help="Pose before anything deforms; none: the one in the headers.",
+    ),
+]
+FixedRoi = Annotated[
+    str | None,
+    typer.Option(metavar="x0,y0,z0,x1,y1,z1", help="Box in the TRUS volume, LPS mm: what is registered."),
+]
+MovingFile = Annotated[Path, typer.Option("--moving", help="The MR volume.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"MR2USPro {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _about(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Say it.")] = False,
+) -> None:
+    """Hold the options that stand before every command."""
+
+
+@app.command()
+def demo(
+    out: Out = Path("demo"),
+    frames: Annotated[int, typer.Option(help="Frames of the simulated sweep.", min=24)] = 180,
+    level: Annotated[Literal["easy", "medium", "hard"], typer.Option(help="How hard the exam is.")] = "medium",
+    seed: Seed = 0,
+    device: DeviceOption = "auto",
+    threads: Threads = None,
+    events: Events = False,
+) -> None:
+    """Simulate an exam, reconstruct and register it, score it against its truth, and show it in report.html."""
+    with front_end(events) as progress:
+        from .commands.demo import run
+
+        run(out=out, frames=frames, level=level, seed=seed, device=device, threads=threads, progress=progress)
+
+
+@app.command()
+def simulate(
+    out: Out,
+    frames: Annotated[int, typer.Option(help="Frames of the sweep.", min=2)] = 180,
+    level: Annotated[Literal["easy", "medium", "hard"], typer.Option(help="How hard the exam is.")] = "medium",
+    mr: Annotated[Path | None, typer.Option(help="A T2 MR whose tissue is imaged instead of a random anatomy.")] = None,
+    seed: Seed = 0,
+    threads: Threads = None,
+    events: Events = False,
+) -> None:
+    """Make an exam whose truth is known: sagittal.mha, transverse.mha, mr.nrrd, labels, landmarks, truth.json."""
+    with front_end(events) as progress:
+        from .commands.simulate import run
+
+        run(out=out, frames=frames, level=level, mr=mr, seed=seed, threads=threads, progress=progress)
+
+
+@app.command()
+def reconstruct(
+    out: Out,
+    video: Annotated[Path | None, typer.Option(help="One file with both views (mp4, avi, mkv, mha, nrrd).")] = None,
+    sagittal_roi: Annotated[
+        str | None, typer.Option(metavar="x,y,w,h", help="The sagittal view in the video, pixels.")
+    ] = None,
+    transverse_roi: Annotated[
+        str | None, typer.Option(metavar="x,y,w,h", help="The transverse view in the video, pixels.")
+    ] = None,
+    sagittal: Annotated[Path | None, typer.Option(help="Sagittal frames, where each view has its own file.")] = None,
+    transverse: Annotated[Path | None, typer.Option(help="Transverse frames, likewise.")] = None,
+    spacing: Annotated[
+        float | None, typer.Option(help="Millimetres per pixel, where the file does not say or says it wrong.", min=0)
+    ] = None,
+    matcher: Annotated[
+        Literal["auto", "sift", "orb"], typer.Option(help="Features to stitch with; auto keeps the better.")
+    ] = "auto",
+    fill: Annotated[
+        Literal["dip", "linear", "none"], typer.Option(help="What fills the gaps between the frames.")
+    ] = "dip",
+    voxel: Annotated[float | None, typer.Option(help="Voxel size of the volume in mm.", min=0.05)] = None,
+    seed: Seed = 0,
+    device: DeviceOption = "auto",
+    threads: Threads = None,
+    events: Events = False,
+) -> None:
+    """Turn a biplane video into a TRUS volume: positions.csv, sagittal_map, trus_sparse.nrrd, trus.nrrd."""
+    with front_end(events) as progress:
+        from .commands.reconstruct import run
+
+        run(
+            out=out,
+            video=video,
+            sagittal_roi=_numbers("--sagittal-roi", sagittal_roi, 4, int),
+            transverse_roi=_numbers("--transverse-roi", transverse_roi, 4, int),
+            sagittal=sagittal,
+            transverse=transverse,
+            spacing_mm=spacing,
+            matcher=matcher,
+            fill=fill,
+            voxel_mm=voxel,
+            seed=seed,
+            device=device,
+            threads=threads,
+            progress=progress,
+        )
+
+
+@app.command()
+def translate(
+    out: Out,
+    mr: Annotated[Path, typer.Option(help="The MR volume.")],
+    us: Annotated[Path, typer.Option(help="The TRUS volume.")],
+    method: Annotated[Literal["acmt"], typer.Option(help="How the two are translated.")] = "acmt",
+    initial: Initial = "none",
+    fixed_roi: FixedRoi = None,
+    preset: PresetOption = "fast",
+    strict_paper: Annotated[
+        bool, typer.Option("--strict-paper", help="Leave out what keeps the printed losses from collapsing.")
+    ] = False,
+    seed: Seed = 0,
+    device: DeviceOption = "auto",
+    threads: Threads = None,
+    events: Events = False,
+) -> None:
+    """Take MR and TRUS to one intermediate modality: mr_translated.nrrd, us_translated.nrrd."""
+    with front_end(events) as progress:
+        from .commands.translate import run
+
+        run(
+            out=out,
+            mr=mr,
+            us=us,
+            method=method,
+            initial=initial,
+            fixed_roi=_numbers("--fixed-roi", fixed_roi, 6, float),
+            preset=preset,
+            strict_paper=strict_paper,
+            seed=seed,
+            device=device,
+            threads=threads,
+            progress=progress,
+        )
+
+
+@app.command()
+def register(
+    out: Out,
+    moving: MovingFile,
+    fixed: Annotated[Path, typer.Option(help="The TRUS volume.")],
+    initial: Initial = "none",
+    translation: Annotated[
+        Literal["acmt", "none"], typer.Option(help="Modality translation before the registration.")
+    ] = "acmt",
+    registration: Annotated[Literal["anatomy-aware"], typer.Option(help="The registration network.")] = "anatomy-aware",
+    preset: PresetOption = "balanced",
+    fixed_roi: FixedRoi = None,
+    moving_label: Annotated[
+        Path | None, typer.Option(help="Labels of the MR, to score the result; the method never sees them.")
+    ] = None,
+    fixed_label: Annotated[Path | None, typer.Option(help="Labels of the TRUS volume, likewise.")] = None,
+    seed: Seed = 0,
+    device: DeviceOption = "auto",
+    threads: Threads = None,
+    events: Events = False,
+) -> None:
+    """Bring an MR onto a TRUS volume: warped.nrrd, displacement.nrrd, transform.h5, metrics.json, report.html."""
+    with front_end(events) as progress:
+        from .commands.register import run
+
+        run(
+            out=out,
+            moving=moving,
+            fixed=fixed,
+            initial=initial,
+            translation=translation,
+            registration=registration,
+            preset=preset,
+            fixed_roi=_numbers("--fixed-roi", fixed_roi, 6, float),
+            moving_label=moving_label,
+            fixed_label=fixed_label,
+            seed=seed,
+            device=device,
+            threads=threads,
+            progress=progress,
+        )
+
+
+@app.command()
+def warp(
+    out: Out,
+    transform: Annotated[Path, typer.Option(help="transform.h5 of a registration.")],
+    moving: Annotated[Path | None, typer.Option(help="The MR image, or a label map with --label.")] = None,
+    reference: Annotated[Path | None, typer.Option(help="An image on the grid of the result.")] = None,
+    label: Annotated[bool, typer.Option("--label", help="The moving image is a label map.")] = False,
+    points: Annotated[
+        Path | None, typer.Option(help="CSV of points in the MR (name,x,y,z in LPS mm) to carry to the TRUS volume.")
+    ] = None,
+    events: Events = False,
+) -> None:
+    """Apply a transform: warped.nrrd, warped_label.nrrd or points.csv."""
+    with front_end(events) as progress:
+        from .commands.warp import run
+
+        run(
+            out=out,
+            transform=transform,
+            moving=moving,
+            reference=reference,
+            label=label,
+            points=points,
+            progress=progress,
+        )
+
+
+def _numbers(option: str, text: str | None, count: int, kind: type) -> tuple | None:
+    """The comma-separated numbers of an option."""
+    if text is None:
+        return None
+    try:
+        numbers = tuple(kind(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    if len(numbers) != count:
+        raise InputError(f"{option} is '{text}': give {count} {'whole ' if kind is int else ''}numbers with commas.")
+    return numbers
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command and return its exit code."""
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    try:
+        app(arguments, prog_name="mr2us", standalone_mode=False)
+    except InputError as error:
+        print(f"mr2us: {error}", file=sys.stderr)
+        return 2
+    except typer.TyperException as error:
+        print(f"mr2us: {error.format_message().rstrip('.')}: see --help.", file=sys.stderr)
+        return 2
+    except (KeyboardInterrupt, Cancelled, typer.Abort):
+        print("mr2us: cancelled; nothing of the unfinished stage was kept.", file=sys.stderr)
+        return 130
+    except Exception:
+        traceback.print_exc()
+        print("mr2us: this is a fault of the program: please report the lines above.", file=sys.stderr)
+        return 1
+    return 0
+
+
+def main() -> None:
+    """Run the command that the process was started with."""
+    sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""``register``: an MR is brought onto a TRUS volume."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from .. import pipeline
+from ..devices import prepare
+from ..errors import InputError
+from ..outputs import staged, write_json
+from ..progress import SILENT, Progress
+from ..provenance import Record
+from ..volume import Volume
+
+if TYPE_CHECKING:
+    from ..devices import Device
+    from ..evaluation.labels import Labels
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A registration with its images, what is known of the truth, and every figure about it.
+
+    Attributes:
+        residual: the displacement (LPS mm, on the fixed grid) beyond the initial alignment, which is no deformation.
+        metrics: what ``metrics.json`` holds: ``before`` and ``after`` (where labels were given), ``deformation``,
+            and ``translation`` (where there was one).
+    """
+
+    mr: Volume
+    us: Volume
+    registration: pipeline.Registration
+    residual: Volume
+    moving_labels: Labels | None
+    fixed_labels: Labels | None
+    metrics: dict[str, Any]
+
+
+def run(
+    *,
+    out: Path,
+    moving: Path,
+    fixed: Path,
+    initial: str = "none",
+    translation: Literal["acmt", "none"] = "acmt",
+    registration: Literal["anatomy-aware"] = "anatomy-aware",
+    preset: pipeline.Preset = "balanced",
+    fixed_roi: tuple[float, ...] | None = None,
+    moving_label: Path | None = None,
+    fixed_label: Path | None = None,
+    seed: int = 0,
+    device: Device = "auto",
+    threads: int | None = None,
+    progress: Progress = SILENT,
+) -> tuple[Scored, Record]:
+    """Register a pair and write warped, displacement, transform, metrics and the reports to ``out``.
+
+    Raises:
+        InputError: an image, label or transform cannot be read, the two images do not overlap, or ``out`` cannot be
+            written.
+    """
+    from ..evaluation.labels import read_labels
+    from ..registration.transforms import displacement_on, warp, write_transform
+    from ..report.page import render
+    from .sections import facts, registration_sections
+
+    if (moving_label is None) != (fixed_label is None):
+        raise InputError("Labels of only one image cannot score anything: give --moving-label and --fixed-label.")
+    with staged(out) as folder:
+        place = prepare(device, threads)
+        mr, us = Volume.read(moving), Volume.read(fixed)
+        labels = (read_labels(moving_label), read_labels(fixed_label)) if moving_label and fixed_label else (None, None)
+        pair = pipeline.pair_up(mr, us, initial=initial, region_mm=fixed_roi, preset=preset)
+        parameters = {
+            "initial": Path(initial).suffix or initial.split(":")[0],
+            "translation": translation,
+            "registration": registration,
+            "preset": preset,
+            "fixed_roi": fixed_roi,
+            "seed": seed,
+            "device": place,
+            "threads": threads,
+        }
+        inputs = {"moving": moving, "fixed": fixed, "moving_label": moving_label, "fixed_label": fixed_label}
+        record = Record("register", parameters, {role: path for role, path in inputs.items() if path is not None})
+        with record.timed("register"):
+            result = pipeline.register(
+                mr, us, pair, translation=translation, seed=seed, device=place, progress=progress
+            )
+        displacement = displacement_on(us.grid, result.transform)
+        start = displacement_on(us.grid, result.pair.initial)
+        residual = Volume(displacement.array - start.array, us.grid)
+        scored = Scored(mr, us, result, residual, *labels, _metrics(result, displacement, residual, *labels))
+        result.warped.write(folder / "warped.nrrd")
+        displacement.write(folder / "displacement.nrrd")
+        write_transform(folder / "transform.h5", result.transform)
+        if labels[0] is not None:
+            warp(labels[0].map, us.grid, result.transform, label=True).write(folder / "warped_label.nrrd")
+        write_json(folder / "metrics.json", scored.metrics)
+        record.results = scored.metrics
+        sections = registration_sections(scored)
+        page = render("Registration of an MR to a TRUS volume", sections[0].text[0], sections, facts(record))
+        (folder / "report.html").write_text(page, "utf-8")
+        write_json(folder / "report.json", record.as_dict())
+    return scored, record
+
+
+def _metrics(
+    result: pipeline.Registration,
+    displacement: Volume,
+    residual: Volume,
+    moving: Labels | None,
+    fixed: Labels | None,
+) -> dict[str, Any]:
+    from ..evaluation.labels import score
+    from ..evaluation.metrics import displacement_statistics, folding, harmonic_energy
+
+    metrics: dict[str, Any] = {}
+    if moving is not None and fixed is not None:
+        metrics["before"] = score(moving, fixed, result.pair.initial)
+        metrics["after"] = score(moving, fixed, result.transform)
+    metrics["deformation"] = {
+        **displacement_statistics(residual),
+        "folding": folding(displacement).as_dict(),
+        "harmonic_energy": harmonic_energy(residual).as_dict(),
+    }
+    if result.translation is not None:
+        metrics["translation"] = result.translation.health.as_dict()
+    metrics["valid_share_of_region"] = float(np.mean(result.pair.valid))
+    return metrics

@@ -1,0 +1,180 @@
+"""The chapters of a report: what each stage's result means, in sentences, figures and pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..report import charts, pictures
+from ..report.cuts import centre_of
+from ..report.page import Section, Table
+from ..report.tables import MEASURES, before_and_after, change, written
+from ..volume import Volume
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..pipeline import Pair, Reconstruction
+    from ..provenance import Record
+    from ..translation.acmt import Translation
+    from ..video.exam import Exam
+    from .demo import TruthFigures
+    from .register import Scored
+
+
+def facts(record: Record) -> dict[str, str]:
+    """How it was made, for the end of a report."""
+    content = record.as_dict()
+    told = {name: str(version) for name, version in content["versions"].items()}
+    told |= {name.replace("_", " "): str(value) for name, value in content["parameters"].items() if value is not None}
+    told |= {f"time to {stage}": f"{seconds:.0f} s" for stage, seconds in content["seconds"].items()}
+    told |= {f"{role.replace('_', ' ')} (SHA-256)": sign["sha256"][:16] for role, sign in content["inputs"].items()}
+    return told
+
+
+def reconstruction_section(exam: Exam, result: Reconstruction, truth_mm: NDArray | None = None) -> Section:
+    """The map, the positions (beside the true ones, where they are known) and the filled volume."""
+    stitching = result.stitching
+    rows_mm, columns_mm = exam.sagittal_spacing_mm
+    positions = stitching.positions_mm(columns_mm)
+    status = np.asarray(stitching.status)
+    found = int(np.sum(status == "ok"))
+    text = [
+        f"{found} of {len(status)} frames were found on the sagittal map by {stitching.matcher.upper()} features; "
+        f"the probe moved over {np.ptp(positions):.1f} mm."
+    ]
+    if found < len(status):
+        text.append(
+            f"{np.sum(status == 'interpolated')} frames got a position between their neighbours, and "
+            f"{np.sum(status == 'rejected')} were left out: look at them before you trust what lies around them."
+        )
+    if result.filling is not None:
+        text.append(result.filling.sentence)
+    return Section(
+        "Reconstruction",
+        tuple(text),
+        (
+            charts.sagittal_map(stitching.map, columns_mm, rows_mm, positions),
+            charts.positions_over_time(positions, stitching.status, truth_mm, stitching.confidence),
+            pictures.filled_volume(result.placement.volume, result.volume),
+        ),
+    )
+
+
+def translation_section(pair: Pair, translation: Translation) -> Section:
+    """The pair before and after translation, and whether the translation can be trusted."""
+    health = translation.health
+    grid = pair.us.grid
+    verdict = (
+        "The translation collapsed and shows no anatomy: " + "; ".join(health.reasons) + "."
+        if health.collapsed
+        else "Both images were taken to one intermediate modality, and no sign of collapse was found."
+    )
+    return Section(
+        "Translation",
+        (verdict,),
+        (
+            pictures.translated_pair(pair.mr, pair.us, Volume(translation.mr, grid), Volume(translation.us, grid)),
+            charts.loss_curves(translation.history),
+        ),
+        (_named_figures("Signs of collapse", health.as_dict()),),
+    )
+
+
+def registration_sections(scored: Scored) -> list[Section]:
+    """Overlay, checkerboard and figures; the deformation; the translated pair."""
+    from ..registration.transforms import warp
+
+    registration, us = scored.registration, scored.us
+    before = warp(scored.mr, us.grid, registration.pair.initial)
+    glands: tuple[Volume | None, ...] = (None, None, None)
+    tables: tuple[Table, ...] = ()
+    if scored.moving_labels is not None and scored.fixed_labels is not None:
+        moving = Volume(scored.moving_labels.gland.array.astype(np.uint8), scored.moving_labels.gland.grid)
+        glands = (
+            scored.fixed_labels.gland,
+            warp(moving, us.grid, registration.pair.initial, label=True),
+            warp(moving, us.grid, registration.transform, label=True),
+        )
+        tables = (before_and_after(scored.metrics["before"], scored.metrics["after"]),)
+    overlay = Section(
+        "Registration",
+        (registration_verdict(scored.metrics),),
+        (
+            pictures.overlay_cuts(us, before, registration.warped, *glands),
+            pictures.checkerboard_cuts(us, before, registration.warped, *glands),
+        ),
+        tables,
+    )
+    deformation = Section(
+        "Deformation",
+        (deformation_sentence(scored.metrics["deformation"]),),
+        (
+            pictures.deformation_grid(us, scored.residual, centre_of(us, glands[0])),
+            charts.loss_curves(registration.fitted.history),
+        ),
+    )
+    sections = [overlay, deformation]
+    if registration.translation is not None:
+        sections.append(translation_section(registration.pair, registration.translation))
+    return sections
+
+
+def registration_verdict(metrics: Mapping) -> str:
+    """What the labels say of a registration, or that there were none to say anything."""
+    if "after" not in metrics:
+        return "No labels were given, so nothing but the eye can judge this: look at the gland's border in every cut."
+    parts = []
+    for measure in MEASURES:
+        if measure.key in ("dsc", "tre_mm") and metrics["after"][measure.key] is not None:
+            before, after = metrics["before"][measure.key], metrics["after"][measure.key]
+            mark = change(before, after, measure)
+            parts.append(
+                f"{measure.name}: {written(before, measure.unit, measure.digits)} before, "
+                f"{written(after, measure.unit, measure.digits)} after ({mark.text})"
+            )
+    return ". ".join(parts) + "."
+
+
+def deformation_sentence(deformation: Mapping) -> str:
+    """The size and the smoothness of a deformation in words."""
+    folded = deformation["folding"]["fraction"]
+    fold = "It folds nowhere." if folded == 0 else f"It folds in {folded:.2%} of the voxels: do not trust it there."
+    return (
+        f"Beyond the initial alignment the MR was moved by {deformation['mean_mm']:.1f} mm on average and "
+        f"{deformation['max_mm']:.1f} mm at most. {fold} Harmonic energy: "
+        f"{deformation['harmonic_energy']['mean_per_voxel']:.2g} per voxel."
+    )
+
+
+def truth_section(figures: TruthFigures) -> Section:
+    """How far a simulated exam's results are from its truth."""
+    off = figures["position_error_mm"]
+    rows = [
+        (name, written(figures["before"][key], "mm"), written(figures["after"][key], "mm"))
+        for name, key in (
+            ("Landmarks, mean distance", "tre_mm"),
+            ("Landmarks, largest distance", "tre_max_mm"),
+            ("Displacement inside the gland, mean error", "displacement_error_in_gland_mm"),
+        )
+    ]
+    return Section(
+        "Against the truth",
+        (
+            "The exam was simulated, so it is known where the probe was and how the tissue moved. The road saw nothing "
+            "of that.",
+            f"Frames were placed {off['mean']:.2f} mm from where they were, on average; 95 % within "
+            f"{off['p95']:.2f} mm, the worst {off['max']:.2f} mm.",
+        ),
+        tables=(Table("Distance from the truth", ("Figure", "Before registration", "After"), tuple(rows)),),
+    )
+
+
+def _named_figures(title: str, figures: Mapping) -> Table:
+    rows = []
+    for name, value in figures.items():
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            rows.append((name.replace("_", " "), f"{value:.3g}"))
+    return Table(title, ("Figure", "Value"), tuple(rows))

@@ -1,0 +1,66 @@
+"""``translate``: MR and TRUS to one intermediate modality."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from .. import pipeline
+from ..devices import prepare
+from ..outputs import staged, write_json
+from ..progress import SILENT, Progress
+from ..provenance import Record
+from ..volume import Volume
+
+if TYPE_CHECKING:
+    from ..devices import Device
+
+
+def run(
+    *,
+    out: Path,
+    mr: Path,
+    us: Path,
+    method: Literal["acmt"] = "acmt",
+    initial: str = "none",
+    fixed_roi: tuple[float, ...] | None = None,
+    preset: pipeline.Preset = "fast",
+    strict_paper: bool = False,
+    seed: int = 0,
+    device: Device = "auto",
+    threads: int | None = None,
+    progress: Progress = SILENT,
+) -> None:
+    """Translate a pair and write mr_translated.nrrd, us_translated.nrrd and the reports to ``out``.
+
+    Raises:
+        InputError: an image cannot be read, the two do not overlap, or ``out`` cannot be written.
+    """
+    from ..report.page import render
+    from .sections import facts, translation_section
+
+    with staged(out) as folder:
+        place = prepare(device, threads)
+        pair = pipeline.pair_up(Volume.read(mr), Volume.read(us), initial=initial, region_mm=fixed_roi, preset=preset)
+        parameters = {
+            "method": method,
+            "initial": Path(initial).suffix or initial.split(":")[0],
+            "fixed_roi": fixed_roi,
+            "preset": preset,
+            "strict_paper": strict_paper,
+            "seed": seed,
+            "device": place,
+            "threads": threads,
+        }
+        record = Record("translate", parameters, {"mr": mr, "us": us})
+        with record.timed("translate"):
+            translation = pipeline.translate(
+                pair, strict_paper=strict_paper, seed=seed, device=place, progress=progress
+            )
+        record.results = {"health": translation.health.as_dict()}
+        Volume(translation.mr, pair.us.grid).write(folder / "mr_translated.nrrd")
+        Volume(translation.us, pair.us.grid).write(folder / "us_translated.nrrd")
+        section = translation_section(pair, translation)
+        page = render("Translation to one intermediate modality", section.text[0], [section], facts(record))
+        (folder / "report.html").write_text(page, "utf-8")
+        write_json(folder / "report.json", record.as_dict())
