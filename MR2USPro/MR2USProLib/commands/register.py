@@ -73,7 +73,8 @@ def run(
     with staged(out) as folder:
         place = prepare(device, threads)
         mr, us = Volume.read(moving), Volume.read(fixed)
-        labels = (read_labels(moving_label), read_labels(fixed_label)) if moving_label and fixed_label else (None, None)
+        moving_labels = read_labels(moving_label) if moving_label else None
+        fixed_labels = read_labels(fixed_label) if fixed_label else None
         pair = pipeline.pair_up(mr, us, initial=initial, region_mm=fixed_roi, preset=preset)
         parameters = {
             "initial": Path(initial).suffix or initial.split(":")[0],
@@ -94,12 +95,13 @@ def run(
         displacement = displacement_on(us.grid, result.transform)
         start = displacement_on(us.grid, result.pair.initial)
         residual = Volume(displacement.array - start.array, us.grid)
-        scored = Scored(mr, us, result, residual, *labels, _metrics(result, displacement, residual, *labels))
+        metrics = _metrics(result, displacement, residual, moving_labels, fixed_labels)
+        scored = Scored(mr, us, result, residual, moving_labels, fixed_labels, metrics)
         result.warped.write(folder / "warped.nrrd")
         displacement.write(folder / "displacement.nrrd")
         write_transform(folder / "transform.h5", result.transform)
-        if labels[0] is not None:
-            warp(labels[0].map, us.grid, result.transform, label=True).write(folder / "warped_label.nrrd")
+        if moving_labels is not None:
+            warp(moving_labels.map, us.grid, result.transform, label=True).write(folder / "warped_label.nrrd")
         write_json(folder / "metrics.json", scored.metrics)
         record.results = scored.metrics
         sections = registration_sections(scored)

@@ -89,7 +89,7 @@ def registration_sections(scored: Scored) -> list[Section]:
 
     registration, us = scored.registration, scored.us
     before = warp(scored.mr, us.grid, registration.pair.initial)
-    glands: tuple[Volume | None, ...] = (None, None, None)
+    glands: tuple[Volume | None, Volume | None, Volume | None] = (None, None, None)
     tables: tuple[Table, ...] = ()
     if scored.moving_labels is not None and scored.fixed_labels is not None:
         moving = Volume(scored.moving_labels.gland.array.astype(np.uint8), scored.moving_labels.gland.grid)

@@ -54,8 +54,9 @@ def sagittal_map(
     if positions.size:
         axes.plot(positions, np.zeros_like(positions), "|", color=COLOURS[1], markersize=9, clip_on=False, zorder=4)
     _plain(axes)
-    axes.set_xlabel("head  ←   mm along the probe   →  feet", fontsize=9, color=INK)
-    axes.set_ylabel("mm from the probe", fontsize=9, color=INK)
+    axes.grid(visible=False)
+    axes.set_xlabel("head  ←   mm along the probe   →  feet", fontsize=10, color=INK)
+    axes.set_ylabel("mm from the probe", fontsize=10, color=INK)
     ticks = " Each orange tick at the upper edge is where a frame begins." if positions.size else ""
     return Picture(
         "Stitched sagittal map",
@@ -91,7 +92,7 @@ def positions_over_time(
         last.fill_between(frames, 0, values, color=COLOURS[0], alpha=0.25, linewidth=0)
         last.plot(frames, values, color=COLOURS[0], linewidth=1)
         last.set_ylim(0, 1.02)
-        last.set_ylabel("Confidence", fontsize=9, color=INK)
+        last.set_ylabel("Confidence", fontsize=10, color=INK)
         _plain(last)
     if truth_mm is not None:
         axes.plot(frames, np.asarray(truth_mm, dtype=np.float64), color=SOFT, linewidth=3.5, alpha=0.4, label="truth")
@@ -102,9 +103,9 @@ def positions_over_time(
             markersize=3 if number == 0 else 6, label=f"{state} ({count})",
         )  # fmt: skip
     _plain(axes)
-    axes.set_ylabel("Position (mm, feet positive)", fontsize=9, color=INK)
-    last.set_xlabel("Frame", fontsize=9, color=INK)
-    axes.legend(frameon=False, fontsize=8.5, labelcolor=INK, loc="best")
+    axes.set_ylabel("Position (mm, feet positive)", fontsize=10, color=INK)
+    last.set_xlabel("Frame", fontsize=10, color=INK)
+    axes.legend(frameon=False, fontsize=9.5, labelcolor=INK, loc="best")
     caption = "The marks should form one smooth line, as the hand moved; jumps and gaps are frames to distrust."
     if truth_mm is not None:
         off = np.abs(positions - np.asarray(truth_mm, dtype=np.float64))
@@ -130,12 +131,12 @@ def loss_curves(history: Mapping[str, Sequence[float]]) -> Picture:
         smooth = _running_mean(values, max(len(values) // 20, 1))
         axes.plot(steps, values, color=COLOURS[0], linewidth=0.8, alpha=0.35)
         axes.plot(steps, smooth, color=COLOURS[0], linewidth=1.6)
-        axes.set_title(name.replace("_", " "), fontsize=9.5, color=INK, loc="left")
+        axes.set_title(name.replace("_", " "), fontsize=10, color=INK, loc="left")
         _plain(axes)
     for axes in panels[len(known) :]:
         axes.set_axis_off()
     for axes in panels[max(len(known) - across, 0) : len(known)]:
-        axes.set_xlabel("Step", fontsize=9, color=INK)
+        axes.set_xlabel("Step", fontsize=10, color=INK)
     return Picture(
         "Losses",
         png(figure),
@@ -153,7 +154,7 @@ def _running_mean(values: np.ndarray, half: int) -> np.ndarray:
 
 
 def _plain(axes: Axes) -> None:
-    axes.tick_params(labelsize=8, colors=SOFT, length=3)
+    axes.tick_params(labelsize=9, colors=SOFT, length=3)
     axes.spines[["top", "right"]].set_visible(False)
     for spine in axes.spines.values():
         spine.set_color("#b9bfc3")

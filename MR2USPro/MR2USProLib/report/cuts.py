@@ -123,85 +123,78 @@ class Sheet:
     panels: tuple[tuple[Axes, ...], ...]
 
     @staticmethod
-    def of(rows: Sequence[Sequence[Cut]], names: Sequence[str], right: float = _RIGHT, headings: bool = True) -> Sheet:
-        """Black panels for cuts, with orientation letters, a scale bar, and each cut's place above it.
+    def of(rows: Sequence[Sequence[Cut]], names: Sequence[str], columns: Sequence[str], right: float = _RIGHT) -> Sheet:
+        """Black panels for cuts, all to one scale, with orientation letters and a scale bar.
 
         Args:
-            rows: the cuts of each row.
+            rows: the cuts of each row; the panels of a column are as wide, those of a row as high as the largest.
             names: what to write beside each row.
+            columns: what to write above each column.
             right: margin in inches on the right, such as for a colour bar.
-            headings: whether to write above each panel where its cut lies.
         """
-        size = [[np.asarray(cut.grid.extent_mm[:2]) for cut in row] for row in rows]
-        free = min(WIDTH_INCHES - _LEFT - right - _GAP * (len(row) - 1) for row in rows)
-        inches = free / max(sum(extent[0] for extent in row) for row in size)
-        heights = [max(extent[1] for extent in row) * inches for row in size]
-        bands = [_TOP if headings and (n == 0 or rows[n] is not rows[0]) else 0.0 for n in range(len(rows))]
-        total = sum(heights) + sum(bands) + _GAP * len(rows)
+        extent = np.array([[cut.grid.extent_mm[:2] for cut in row] for row in rows])
+        widths_mm, heights_mm = extent[..., 0].max(axis=0), extent[..., 1].max(axis=1)
+        inches = (WIDTH_INCHES - _LEFT - right - _GAP * (len(columns) - 1)) / widths_mm.sum()
+        total = float(heights_mm.sum() * inches + _TOP + _GAP * len(rows))
         figure = Figure(figsize=(WIDTH_INCHES, total), dpi=DPI, facecolor="white")
-        FigureCanvasAgg(figure)
-        panels, top = [], total
-        for n, row in enumerate(rows):
-            top -= bands[n]
-            left, line = _LEFT, []
-            for cut, extent in zip(row, size[n], strict=True):
-                width, height = extent * inches
-                # panels of a row share its height, so that they line up; the rest of a panel stays black
-                box = (left / WIDTH_INCHES, (top - heights[n]) / total, width / WIDTH_INCHES, heights[n] / total)
-                axes = _panel(figure, box, cut, heights[n] / height)
-                if bands[n]:
-                    axes.set_title(cut.place, fontsize=9, color=INK, pad=5)
-                line.append(axes)
-                left += width + _GAP
+        panels, top = [], total - _TOP
+        for row, name, height_mm in zip(rows, names, heights_mm, strict=True):
+            bottom, left, line = top - height_mm * inches, _LEFT, []
+            for cut, width_mm in zip(row, widths_mm, strict=True):
+                box = left / WIDTH_INCHES, bottom / total, width_mm * inches / WIDTH_INCHES, (top - bottom) / total
+                line.append(_panel(figure.add_axes(box), cut, width_mm, height_mm))
+                left += width_mm * inches + _GAP
             _scale_bar(line[0], row[0])
-            middle = (top - heights[n] / 2) / total
             figure.text(
-                0.1 / WIDTH_INCHES, middle, names[n], rotation=90, va="center", ha="center", fontsize=9.5, color=INK
-            )
+                0.1 / WIDTH_INCHES, (top + bottom) / 2 / total, name, rotation=90, va="center", ha="center",
+                fontsize=10, color=INK,
+            )  # fmt: skip
             panels.append(tuple(line))
-            top -= heights[n] + _GAP
+            top = bottom - _GAP
+        for axes, heading in zip(panels[0], columns, strict=True):
+            axes.set_title(heading, fontsize=10, color=INK, pad=5)
         return Sheet(figure, tuple(panels))
 
-    def png(self) -> bytes:
-        """The sheet as a PNG."""
-        return png(self.figure)
+
+_LABEL = {"boxstyle": "round,pad=0.2", "facecolor": "black", "alpha": 0.6, "linewidth": 0}
 
 
-def _panel(figure: Figure, box: tuple[float, float, float, float], cut: Cut, stretch: float) -> Axes:
-    axes = figure.add_axes(box)
+def _panel(axes: Axes, cut: Cut, width_mm: float, height_mm: float) -> Axes:
+    """Black axes in pixels of the cut, which lies in their middle, with letters at the four sides."""
     axes.set_facecolor("black")
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():
         spine.set_visible(False)
-    rows, columns = cut.grid.shape[1:]
-    spare = rows * (stretch - 1) / 2
-    axes.set_xlim(-0.5, columns - 0.5)
-    axes.set_ylim(rows - 0.5 + spare, -0.5 - spare)
+    pixel_mm, (rows, columns) = cut.grid.spacing_mm[0], cut.grid.shape[1:]
+    x, y = (columns - 1) / 2, (rows - 1) / 2
+    axes.set_xlim(x - width_mm / pixel_mm / 2, x + width_mm / pixel_mm / 2)
+    axes.set_ylim(y + height_mm / pixel_mm / 2, y - height_mm / pixel_mm / 2)
     axes.set_autoscale_on(False)
-    for letter, x, y in zip(cut.plane.letters, (0.03, 0.97, 0.5, 0.5), (0.5, 0.5, 0.96, 0.04), strict=True):
+    for letter, across, up in zip(cut.plane.letters, (0.035, 0.965, 0.5, 0.5), (0.5, 0.5, 0.95, 0.05), strict=True):
         axes.text(
-            x, y, letter, transform=axes.transAxes, color="white", fontsize=9, weight="bold", ha="center", va="center",
-            bbox={"boxstyle": "round,pad=0.18", "facecolor": "black", "alpha": 0.55, "linewidth": 0}, zorder=5,
+            across, up, letter, transform=axes.transAxes, color="white", fontsize=9.5, weight="bold", ha="center",
+            va="center", bbox=_LABEL, zorder=5,
         )  # fmt: skip
     return axes
 
 
 def _scale_bar(axes: Axes, cut: Cut) -> None:
     """10, 20 or 50 mm in the lower left corner."""
-    pixel_mm, columns = cut.grid.spacing_mm[0], cut.grid.shape[2]
-    length_mm = max((mm for mm in (10, 20, 50) if mm < columns * pixel_mm * 0.3), default=5)
-    bottom, top = axes.get_ylim()
-    y, x = bottom - 0.05 * (bottom - top), 0.06 * columns
-    axes.plot([x, x + length_mm / pixel_mm], [y, y], color="white", linewidth=2, solid_capstyle="butt", zorder=5)
-    axes.text(x, y - 0.015 * (bottom - top), f"{length_mm} mm", color="white", fontsize=8, va="bottom", zorder=5)
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    pixel_mm, wide, high = cut.grid.spacing_mm[0], right - left, bottom - top
+    length_mm = max((mm for mm in (10, 20, 50) if mm < wide * pixel_mm * 0.3), default=5)
+    x, y = left + 0.05 * wide, bottom - 0.05 * high
+    axes.plot([x, x + length_mm / pixel_mm], [y, y], color="white", linewidth=2.5, solid_capstyle="butt", zorder=5)
+    axes.text(x + 0.01 * wide, y - 0.035 * high, f"{length_mm} mm", color="white", fontsize=9, bbox=_LABEL, zorder=5)
 
 
 def png(figure: Figure) -> bytes:
-    """A figure as a PNG of at most 256 colours, which is a third of the bytes and looks the same."""
+    """A figure as a PNG of at most 256 colours, a third of the bytes for the same look."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     colours = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
     stream = io.BytesIO()
-    colours.quantize(256, dither=Image.Dither.NONE).save(stream, "PNG", optimize=True)
+    # maximum coverage keeps thin lines and rare colours, which the median cut gives up
+    colours.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(stream, "PNG", optimize=True)
     return stream.getvalue()

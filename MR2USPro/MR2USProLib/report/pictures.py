@@ -9,10 +9,10 @@ from matplotlib.colors import to_rgb
 from numpy.typing import ArrayLike, NDArray
 
 from ..volume import Interpolation, Volume
-from .cuts import AXIAL, INK, MR, SAGITTAL, SOFT, TRUS, Cut, Sheet, Window, centre_of, three
+from .cuts import AXIAL, INK, MR, SAGITTAL, SOFT, TRUS, Cut, Sheet, Window, centre_of, png, three
 from .page import Picture
 
-CONTOURS = " Contours: the gland in TRUS blue, the gland in MR orange."
+CONTOURS = " Outlines: the gland in TRUS blue, the gland in MR orange and dashed."
 
 
 def three_cuts(
@@ -20,21 +20,21 @@ def three_cuts(
 ) -> Picture:
     """A volume in three orthogonal cuts through a point (LPS mm), through its middle where none is given."""
     cuts = three(volume.grid, centre_of(volume) if point_mm is None else point_mm)
-    sheet = Sheet.of([cuts], [""])
+    sheet = Sheet.of([cuts], [""], _places(cuts))
     _grey_row(sheet.panels[0], cuts, volume)
-    return Picture(title, sheet.png(), caption or "Look for one continuous gland, without steps between the frames.")
+    return Picture(title, png(sheet.figure), caption or "Look for one continuous gland, without steps between the frames.")
 
 
 def filled_volume(sparse: Volume, filled: Volume, point_mm: ArrayLike | None = None) -> Picture:
     """The frames where they were acquired, and the volume with the gaps between them filled."""
     cuts = three(filled.grid, centre_of(filled) if point_mm is None else point_mm)
-    sheet = Sheet.of([cuts, cuts], ["Acquired frames", "Filled"])
+    sheet = Sheet.of([cuts, cuts], ["Acquired frames", "Filled"], _places(cuts))
     window = Window.of(filled)
     _grey_row(sheet.panels[0], cuts, sparse, window, "nearest")
     _grey_row(sheet.panels[1], cuts, filled, window)
     return Picture(
         "Acquired frames and filled volume",
-        sheet.png(),
+        png(sheet.figure),
         "Black gaps in the upper row are planes in which no frame lay. In the lower row they should have closed "
         "without streaks or steps; what stands there is an estimate and was not seen by the probe.",
     )
@@ -59,7 +59,7 @@ def overlay_cuts(
         point_mm: where to cut (LPS mm); the centroid of the fixed gland, or the middle of the TRUS.
     """
     cuts = three(fixed.grid, centre_of(fixed, fixed_gland) if point_mm is None else point_mm)
-    sheet = Sheet.of([cuts, cuts], ["Before", "After"])
+    sheet = Sheet.of([cuts, cuts], ["Before", "After"], _places(cuts))
     grey = Window.of(fixed)
     for panels, moving, gland in zip(sheet.panels, (before, after), (before_gland, after_gland), strict=True):
         warm = Window.of(moving)
@@ -68,7 +68,7 @@ def overlay_cuts(
             _contours(axes, cut, fixed_gland, gland)
     return Picture(
         "MR over TRUS",
-        sheet.png(),
+        png(sheet.figure),
         "MR is orange, TRUS is grey. After the registration the border of the gland and what lies inside it should "
         "coincide in all three cuts." + (CONTOURS if fixed_gland or before_gland or after_gland else ""),
     )
@@ -90,7 +90,7 @@ def checkerboard_cuts(
         square_mm: edge of a square.
     """
     cuts = three(fixed.grid, centre_of(fixed, fixed_gland) if point_mm is None else point_mm)
-    sheet = Sheet.of([cuts, cuts], ["Before", "After"])
+    sheet = Sheet.of([cuts, cuts], ["Before", "After"], _places(cuts))
     grey = Window.of(fixed)
     for panels, moving, gland in zip(sheet.panels, (before, after), (before_gland, after_gland), strict=True):
         warm = Window.of(moving)
@@ -103,7 +103,7 @@ def checkerboard_cuts(
             _contours(axes, cut, fixed_gland, gland)
     return Picture(
         "Checkerboard of TRUS and MR",
-        sheet.png(),
+        png(sheet.figure),
         f"Squares of {square_mm:g} mm show TRUS (grey) and MR (orange tint) in turn. After the registration edges "
         "should run on from square to square without a step."
         + (CONTOURS if fixed_gland or before_gland or after_gland else ""),
@@ -126,16 +126,14 @@ def translated_pair(
         [Cut(plane, plane.at(volume.grid, centre)) for volume, centre in zip(volumes, centres, strict=True)]
         for plane in (AXIAL, SAGITTAL)
     ]
-    sheet = Sheet.of(rows, [cut[0].plane.name for cut in rows])
-    names = ("MR", "MR, translated", "TRUS, translated", "TRUS")
-    for number, (volume, name) in enumerate(zip(volumes, names, strict=True)):
+    sheet = Sheet.of(rows, ["Axial", "Sagittal"], ["MR", "MR, translated", "TRUS, translated", "TRUS"])
+    for number, volume in enumerate(volumes):
         window = Window.of(volume)
         for panels, cuts in zip(sheet.panels, rows, strict=True):
             _show(panels[number], window(cuts[number].sample(volume)))
-            panels[number].set_title(name, fontsize=9, color=INK, pad=5)
     return Picture(
         "MR and TRUS in one intermediate modality",
-        sheet.png(),
+        png(sheet.figure),
         "The two middle columns should look alike: the gland dark and even inside, its border kept where the outer "
         "columns show it. What differs there cannot guide the registration.",
     )
@@ -150,7 +148,7 @@ def deformation_grid(fixed: Volume, displacement: Volume, point_mm: ArrayLike | 
         point_mm: where to cut (LPS mm); the middle of the TRUS where it is not given.
     """
     cuts = three(fixed.grid, centre_of(fixed) if point_mm is None else point_mm)
-    sheet = Sheet.of([cuts, cuts], ["Deformed grid", "Displacement"], right=0.75)
+    sheet = Sheet.of([cuts, cuts], ["Deformed grid", "Displacement"], _places(cuts), right=0.75)
     grey = Window.of(fixed)
     field = np.asarray(displacement.array, dtype=np.float32)
     shift = field.reshape(-1, 3).mean(axis=0)
@@ -166,12 +164,12 @@ def deformation_grid(fixed: Volume, displacement: Volume, point_mm: ArrayLike | 
         below.set_facecolor("black")
     box = sheet.panels[1][-1].get_position()
     bar = sheet.figure.colorbar(colours, cax=sheet.figure.add_axes((box.x1 + 0.01, box.y0, 0.015, box.height)))
-    bar.set_label("mm", fontsize=9, color=INK)
-    bar.ax.tick_params(labelsize=8, colors=SOFT)
+    bar.set_label("mm", fontsize=10, color=INK)
+    bar.ax.tick_params(labelsize=9, colors=SOFT)
     bar.outline.set_visible(False)  # type: ignore[operator]
     return Picture(
         "Deformation",
-        sheet.png(),
+        png(sheet.figure),
         f"Lines {step_mm:g} mm apart, moved by the displacement less its mean (a shift of "
         f"{np.linalg.norm(shift):.1f} mm): they should bend smoothly and never cross. Below, how far each point moves "
         f"in all, at most {longest:.1f} mm.",
@@ -191,6 +189,10 @@ def _lattice(
     along = np.round(np.arange(columns / 2 % every, columns - 0.5, every)).astype(int)
     lines = [place[row] for row in across] + [place[:, column] for column in along]
     return [line[np.isfinite(line).all(axis=1)] for line in lines]
+
+
+def _places(cuts: tuple[Cut, ...]) -> list[str]:
+    return [cut.place for cut in cuts]
 
 
 def _show(axes: Axes, picture: NDArray[np.floating]) -> None:
@@ -222,10 +224,14 @@ def _overlaid(trus: NDArray[np.floating], mr: NDArray[np.floating]) -> NDArray[n
 
 
 def _contours(axes: Axes, cut: Cut, fixed_gland: Volume | None, moving_gland: Volume | None) -> None:
-    """The glands' outlines; a legend on the first panel is not needed, the caption names the colours."""
-    for gland, colour in ((fixed_gland, TRUS), (moving_gland, MR)):
+    """The glands' outlines; the moving one is dashed, so that both show where they coincide."""
+    from scipy.ndimage import gaussian_filter
+
+    for gland, colour, style in ((fixed_gland, TRUS, "solid"), (moving_gland, MR, (0, (3, 2)))):
         if gland is None:
             continue
-        inside = np.nan_to_num(cut.sample(Volume((gland.array != 0).astype(np.float32), gland.grid)))
+        # a mask has stairs as high as its voxels, which nobody drew
+        soft = gaussian_filter((gland.array != 0).astype(np.float32), 0.8)
+        inside = np.nan_to_num(cut.sample(Volume(soft, gland.grid)))
         if inside.max() > 0.5:
-            axes.contour(inside, levels=[0.5], colors=[colour], linewidths=1.4)
+            axes.contour(inside, levels=[0.5], colors=[colour], linewidths=1.7, linestyles=[style])
