@@ -108,7 +108,9 @@ class Window:
         if not shown.size:
             return Window(0.0, 1.0)
         low, high = np.percentile(shown, (1, 99))
-        return Window(float(low), float(max(high, low + 1e-6)))
+        if high <= low:  # one value before its background, as in a mask
+            low = values.min()
+        return Window(float(low), float(high))
 
     def __call__(self, values: NDArray[np.floating]) -> NDArray[np.floating]:
         """Values from 0 to 1; what is not there (NaN) is black."""
@@ -193,8 +195,13 @@ def png(figure: Figure) -> bytes:
     """A figure as a PNG of at most 256 colours, a third of the bytes for the same look."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
-    colours = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
-    stream = io.BytesIO()
+    full = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
     # maximum coverage keeps thin lines and rare colours, which the median cut gives up
-    colours.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(stream, "PNG", optimize=True)
+    indexed = full.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    palette = np.array(indexed.getpalette(), dtype=np.uint8).reshape(-1, 3)
+    for level in (0, 255):  # black panels and the white sheet stay exactly that
+        palette[np.abs(palette.astype(int) - level).sum(axis=1).argmin()] = level
+    indexed.putpalette(palette.tobytes())
+    stream = io.BytesIO()
+    indexed.save(stream, "PNG", optimize=True)
     return stream.getvalue()

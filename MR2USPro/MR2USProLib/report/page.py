@@ -11,8 +11,8 @@ NOTICE = "For research use only. Not a medical device."
 
 READING = (
     "Cuts are shown as a radiologist reads them: the patient's right (R) is on the left of axial and coronal cuts, "
-    "anterior (A) is at the top of axial cuts and on the left of sagittal ones, superior (S) is at the top. The letters "
-    "follow the orientation in the image headers. Lengths are in millimetres."
+    "anterior (A) is at the top of axial cuts and on the left of sagittal ones, superior (S) is at the top. The "
+    "letters follow the orientation in the image headers. Lengths are in millimetres."
 )
 
 

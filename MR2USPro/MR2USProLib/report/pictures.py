@@ -22,12 +22,24 @@ def three_cuts(
     cuts = three(volume.grid, centre_of(volume) if point_mm is None else point_mm)
     sheet = Sheet.of([cuts], [""], _places(cuts))
     _grey_row(sheet.panels[0], cuts, volume)
-    return Picture(title, png(sheet.figure), caption or "Look for one continuous gland, without steps between the frames.")
+    return Picture(
+        title, png(sheet.figure), caption or "Look for one continuous gland, without steps between the frames."
+    )
 
 
 def filled_volume(sparse: Volume, filled: Volume, point_mm: ArrayLike | None = None) -> Picture:
-    """The frames where they were acquired, and the volume with the gaps between them filled."""
-    cuts = three(filled.grid, centre_of(filled) if point_mm is None else point_mm)
+    """The frames where they were acquired, and the volume with the gaps between them filled.
+
+    Args:
+        sparse: 0 or NaN where no frame lay.
+        filled: on the same grid.
+        point_mm: where to cut (LPS mm), the middle where it is not given; moved to the nearest slice with a frame.
+    """
+    index = sparse.grid.to_index(centre_of(sparse) if point_mm is None else point_mm)
+    acquired = np.flatnonzero(np.nan_to_num(sparse.array).any(axis=(1, 2)))
+    if acquired.size:  # an axial cut between two frames would have nothing to show
+        index[2] = acquired[np.abs(acquired - index[2]).argmin()]
+    cuts = three(filled.grid, sparse.grid.to_world(index))
     sheet = Sheet.of([cuts, cuts], ["Acquired frames", "Filled"], _places(cuts))
     window = Window.of(filled)
     _grey_row(sheet.panels[0], cuts, sparse, window, "nearest")
@@ -55,7 +67,9 @@ def overlay_cuts(
         fixed: the TRUS.
         before: the MR as it first lay on the TRUS.
         after: the registered MR.
-        fixed_gland, before_gland, after_gland: masks (not zero) for contours, where they are known.
+        fixed_gland: the gland in the TRUS, a mask (not zero) on any grid, to be outlined.
+        before_gland: the gland in ``before``.
+        after_gland: the gland in ``after``.
         point_mm: where to cut (LPS mm); the centroid of the fixed gland, or the middle of the TRUS.
     """
     cuts = three(fixed.grid, centre_of(fixed, fixed_gland) if point_mm is None else point_mm)
@@ -84,9 +98,16 @@ def checkerboard_cuts(
     point_mm: ArrayLike | None = None,
     square_mm: float = 10.0,
 ) -> Picture:
-    """TRUS and MR in turn on a checkerboard, before and after the registration; arguments as :func:`overlay_cuts`.
+    """TRUS and MR in turn on a checkerboard, before and after the registration.
 
     Args:
+        fixed: the TRUS.
+        before: the MR as it first lay on the TRUS.
+        after: the registered MR.
+        fixed_gland: the gland in the TRUS, a mask (not zero) on any grid, to be outlined.
+        before_gland: the gland in ``before``.
+        after_gland: the gland in ``after``.
+        point_mm: where to cut (LPS mm); the centroid of the fixed gland, or the middle of the TRUS.
         square_mm: edge of a square.
     """
     cuts = three(fixed.grid, centre_of(fixed, fixed_gland) if point_mm is None else point_mm)
@@ -116,8 +137,10 @@ def translated_pair(
     """MR and TRUS, and between them what the translation made of both: an axial and a sagittal cut.
 
     Args:
-        mr, us: the images; on one grid they are cut at one place.
-        mr_translated, us_translated: both in the intermediate modality.
+        mr: the MR.
+        us: the TRUS; on one grid with the MR both are cut at one place.
+        mr_translated: the MR in the intermediate modality.
+        us_translated: the TRUS in the intermediate modality.
         point_mm: where to cut (LPS mm); the middle of each image where it is not given.
     """
     volumes = (mr, mr_translated, us_translated, us)
@@ -159,14 +182,19 @@ def deformation_grid(fixed: Volume, displacement: Volume, point_mm: ArrayLike | 
         _show(axes, 0.75 * grey(cut.sample(fixed)))
         axes.add_collection(LineCollection(_lattice(cut, displacement, shift, step_mm), colors=TRUS, linewidths=0.8))
         colours = below.imshow(
-            np.ma.masked_invalid(cut.sample(length)), cmap="viridis", vmin=0, vmax=longest, interpolation="bilinear", aspect="auto"
+            np.ma.masked_invalid(cut.sample(length)),
+            cmap="viridis",
+            vmin=0,
+            vmax=longest,
+            interpolation="bilinear",
+            aspect="auto",
         )
         below.set_facecolor("black")
     box = sheet.panels[1][-1].get_position()
     bar = sheet.figure.colorbar(colours, cax=sheet.figure.add_axes((box.x1 + 0.01, box.y0, 0.015, box.height)))
     bar.set_label("mm", fontsize=10, color=INK)
     bar.ax.tick_params(labelsize=9, colors=SOFT)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     return Picture(
         "Deformation",
         png(sheet.figure),

@@ -63,14 +63,15 @@ def before_and_after(before: Mapping[str, object], after: Mapping[str, object]) 
     """The scores of the alignment that one started from and of the one that was found.
 
     Args:
-        before, after: figures by the keys of ``MEASURES``; those that are missing on both sides are left out.
+        before: figures by the keys of ``MEASURES``; those that are missing on both sides are left out.
+        after: the same.
     """
-    rows = []
+    rows: list[tuple[str | Mark, ...]] = []
     for measure in MEASURES:
         first, last = (_number(scores.get(measure.key)) for scores in (before, after))
         if first is None and last is None:
             continue
-        texts = (written(value, measure.unit, measure.digits) for value in (first, last))
+        texts = [written(value, measure.unit, measure.digits) for value in (first, last)]
         rows.append((measure.name, *texts, change(first, last, measure), measure.best))
     return Table("Agreement with the labels", ("Measure", "Before", "After", "Change", "Perfect"), tuple(rows))
 
