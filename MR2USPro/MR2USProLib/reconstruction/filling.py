@@ -1,0 +1,203 @@
+"""Filling the planes of a TRUS volume that no transverse frame reached, and saying how well that went (III-A, end).
+
+The sweep leaves a stack of measured planes with irregular gaps along k. Linear interpolation closes them in
+milliseconds and is the rival that the deep image prior has to beat; both are scored on measured planes that neither
+has seen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..progress import SILENT, Progress
+
+Fill = Literal["dip", "linear", "none"]
+GreyVolume = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+FEWEST_PLANES = 8
+"""A network that learns from this volume alone needs some planes to learn from and some to be scored on."""
+
+
+@dataclass(frozen=True)
+class FillingCheck:
+    """How well measured planes are brought back when they are hidden.
+
+    The gaps that hiding makes are wider than the gaps to be filled, so both figures err on the low side.
+
+    Attributes:
+        hidden: slices k that were hidden from both ways of filling.
+        psnr_linear_db: linear interpolation against the hidden voxels inside the fan, for a range of 255.
+        psnr_dip_db: the same for the deep image prior; None where it was not asked for.
+    """
+
+    hidden: tuple[int, ...]
+    psnr_linear_db: float
+    psnr_dip_db: float | None
+
+    @property
+    def better(self) -> Fill | None:
+        """The way that came closer; None where less than 0.1 dB lies between them or only one was tried."""
+        if self.psnr_dip_db is None or abs(self.psnr_dip_db - self.psnr_linear_db) < 0.1:
+            return None
+        return "dip" if self.psnr_dip_db > self.psnr_linear_db else "linear"
+
+    @property
+    def sentence(self) -> str:
+        """The finding in plain words, for the report."""
+        planes = f"{len(self.hidden)} measured plane{'' if len(self.hidden) == 1 else 's'}"
+        linear = f"linear interpolation {self.psnr_linear_db:.1f} dB"
+        if self.psnr_dip_db is None:
+            return f"On {planes} hidden for the test, {linear} (PSNR)."
+        verdict = {
+            "dip": "the deep image prior is the better one",
+            "linear": "linear interpolation is the better one",
+            None: "neither is clearly better",
+        }[self.better]
+        return (
+            f"On {planes} hidden from both, the deep image prior reaches {self.psnr_dip_db:.1f} dB and {linear} "
+            f"(PSNR): {verdict}."
+        )
+
+
+def fill_volume(
+    values: GreyVolume,
+    measured: Mask,
+    inside: Mask,
+    *,
+    method: Fill,
+    seed: int = 0,
+    device: str = "cpu",
+    progress: Progress = SILENT,
+) -> tuple[GreyVolume, FillingCheck | None]:
+    """Fill what lies between the measured planes, and score the filling.
+
+    Args:
+        values: (k, j, i) grey values 0 to 255; those that were not measured do not matter.
+        measured: (k, j, i) voxels that a transverse frame wrote.
+        inside: (j, i) or (k, j, i) the fan.
+        method: ``dip``, ``linear``, or ``none`` (what was not measured stays 0).
+        seed: decides which planes are hidden for the score, and everything random in the deep image prior.
+        device: what torch calls the device.
+        progress: told about every step.
+
+    Returns:
+        The filled volume (k, j, i), measured voxels verbatim and 0 outside the fan; and the score, None where nothing
+        was filled or there are too few planes to hide one.
+
+    Raises:
+        InputError: nothing was measured inside the fan, or too little for the method.
+        Cancelled: the user asked to stop.
+    """
+    values, measured, inside = checked(values, measured, inside)
+    if method == "none" or np.array_equal(measured, inside):
+        return np.where(measured, values, np.float32(0)), None
+    if method == "linear":
+        hidden = planes_to_hide(measured, seed)
+        filled = fill_linear(values, measured, inside)
+        check = FillingCheck(hidden, hidden_psnr(values, measured, inside, hidden), None) if hidden else None
+        progress.report(1.0)
+        return filled, check
+
+    from .deep_image_prior import fill_dip
+
+    count = int(measured.any(axis=(1, 2)).sum())
+    if count < FEWEST_PLANES:
+        raise InputError(
+            f"The deep image prior learns from the measured planes and needs at least {FEWEST_PLANES} of them, not "
+            f"{count}: choose linear filling, or a video with more transverse frames."
+        )
+    hidden = planes_to_hide(measured, seed)
+    result = fill_dip(values, measured, inside, held_out=hidden, seed=seed, device=device, progress=progress)
+    linear = hidden_psnr(values, measured, inside, hidden)
+    return result.values, FillingCheck(hidden, linear, result.held_out_psnr_db[-1])
+
+
+def fill_linear(values: GreyVolume, measured: Mask, inside: Mask) -> GreyVolume:
+    """Interpolate along k in each column of the fan, with the nearest measured voxel beyond the first and the last.
+
+    Columns of the fan that no frame reached take the value of the nearest column that one did.
+
+    Args:
+        values: (k, j, i) grey values; those that were not measured do not matter.
+        measured: (k, j, i) voxels that a transverse frame wrote.
+        inside: (j, i) or (k, j, i) the fan.
+
+    Returns:
+        The filled volume (k, j, i), measured voxels verbatim and 0 outside the fan.
+
+    Raises:
+        InputError: nothing was measured inside the fan.
+    """
+    values, measured, inside = checked(values, measured, inside)
+    before, after = bracket(measured)
+    count = len(measured)
+    before, after = np.where(before < 0, after, before), np.where(after == count, before, after)
+    reached = before[0] < count
+    first = np.take_along_axis(values, np.minimum(before, count - 1), axis=0)
+    last = np.take_along_axis(values, np.clip(after, 0, count - 1), axis=0)
+    slices = np.arange(count)[:, None, None]
+    weight = np.clip((slices - before) / np.maximum(after - before, 1), 0, 1).astype(np.float32)
+    filled = np.where(measured, values, first + weight * (last - first))
+    if not reached[inside.any(axis=0)].all():
+        from scipy.ndimage import distance_transform_edt
+
+        row, column = distance_transform_edt(~reached, return_distances=False, return_indices=True)
+        filled = filled[:, row, column]
+    return np.where(inside, filled, np.float32(0)).astype(np.float32)
+
+
+def bracket(known: Mask) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """The nearest known slices around every voxel (k, j, i) of its column.
+
+    Returns:
+        The known slice at or before the voxel, -1 where there is none; and the one at or after it, the number of
+        slices where there is none. Both (k, j, i).
+    """
+    count = np.int32(len(known))
+    slices = np.arange(count, dtype=np.int32)[:, None, None]
+    before = np.maximum.accumulate(np.where(known, slices, np.int32(-1)), axis=0)
+    after = np.minimum.accumulate(np.where(known, slices, count)[::-1], axis=0)[::-1]
+    return before, after
+
+
+def planes_to_hide(measured: Mask, seed: int) -> tuple[int, ...]:
+    """About one in twelve measured planes, evenly spread but for a random start; never the first or the last."""
+    interior = np.flatnonzero(measured.any(axis=(1, 2)))[1:-1]
+    if len(interior) < 2:
+        return ()
+    step = min(12, len(interior))
+    start = int(np.random.default_rng(seed).integers(step // 2 + 1))
+    return tuple(int(k) for k in interior[start::step])
+
+
+def psnr_db(estimate: GreyVolume, truth: GreyVolume, where: Mask) -> float:
+    """Peak signal-to-noise ratio for grey values 0 to 255 over the voxels of ``where``, in dB."""
+    error = np.mean(np.square(estimate[where].astype(np.float64) - truth[where]))
+    return float(10 * np.log10(255.0**2 / max(float(error), 1e-10)))
+
+
+def hidden_psnr(values: GreyVolume, measured: Mask, inside: Mask, hidden: tuple[int, ...]) -> float:
+    """PSNR in dB of linear interpolation on the planes ``hidden`` from it."""
+    seen, scored = measured.copy(), np.zeros_like(measured)
+    seen[list(hidden)] = False
+    scored[list(hidden)] = measured[list(hidden)]
+    return psnr_db(fill_linear(values, seen, inside), values, scored)
+
+
+def checked(values: GreyVolume, measured: Mask, inside: Mask) -> tuple[GreyVolume, Mask, Mask]:
+    """The arguments of the fillings as they are worked with: all (k, j, i), and nothing measured outside the fan.
+
+    Raises:
+        InputError: nothing was measured inside the fan.
+    """
+    inside = np.broadcast_to(inside, measured.shape)
+    measured = measured & inside
+    if not measured.any():
+        raise InputError("No transverse frame lies inside the TRUS volume: check the frames' positions and the fan.")
+    return np.asarray(values, dtype=np.float32), measured, inside
