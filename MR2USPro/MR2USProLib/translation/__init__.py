@@ -1,0 +1,1 @@
+"""Translation: MR and TRUS brought to one intermediate modality (paper, section III-B)."""

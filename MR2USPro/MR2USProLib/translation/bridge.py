@@ -1,0 +1,115 @@
+"""The Schroedinger bridge between a picture and its translation (paper, equations 2 and 4, Algorithm 1).
+
+A state x_t lies between the source x_0 and the prediction x_1 of the network, plus noise. Throughout, sigma times a
+duration is a VARIANCE, so that the noise that is added has its square root as standard deviation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+
+class Predictor(Protocol):
+    """The network f of the paper: from a state and the index of its time to x_1."""
+
+    def __call__(self, x: Tensor, index: int, valid: Tensor | None = None) -> Tensor:
+        """Predict x_1 of the state ``x`` (slice, 1, height, width) at ``Bridge.times[index]``."""
+        ...
+
+
+@contextmanager
+def locked(model: nn.Module) -> Iterator[None]:
+    """The model in evaluation mode with no gradient recorded; its mode is put back afterwards (Algorithm 1, line 2)."""
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train(training)
+
+
+@dataclass(frozen=True)
+class Bridge:
+    """A bridge in discrete steps.
+
+    Attributes:
+        steps: T, the number of steps from t = 0 to t = 1.
+        sigma: variance of the reference Wiener process per unit of time, for pictures in [-1, 1].
+    """
+
+    steps: int = 5
+    sigma: float = 0.01
+
+    @property
+    def times(self) -> tuple[float, ...]:
+        """The pool t_0 = 0, ..., t_T = 1 of UNSB: one jump to 0.5, then steps that shrink as 1, 1/2, 1/3, ...
+
+        Algorithm 1 draws from all but the last: at t = 1 there is nothing left to predict.
+        """
+        harmonic = [0.0]
+        for n in range(1, self.steps):
+            harmonic.append(harmonic[-1] + 1 / n)
+        return (0.0, *(0.5 + 0.5 * h / (harmonic[-1] or 1.0) for h in harmonic))
+
+    def conditional(self, x_m: Tensor, x_n: Tensor, t_m: float, t: float, t_n: float) -> tuple[Tensor, float]:
+        """Mean and variance of X_t given both ends of the interval (equation 2).
+
+        Args:
+            x_m: the state at ``t_m``, any shape.
+            x_n: the state at ``t_n``, same shape.
+            t_m: begin of the interval.
+            t: a time in [``t_m``, ``t_n``].
+            t_n: end of the interval.
+        """
+        w = (t - t_m) / (t_n - t_m)
+        return w * x_n + (1 - w) * x_m, w * (1 - w) * self.sigma * (t_n - t_m)
+
+    def step(self, x: Tensor, x_1: Tensor, index: int, generator: torch.Generator | None) -> Tensor:
+        """From the state at ``times[index]`` to the next one (equation 4).
+
+        Args:
+            x: the state at ``times[index]``.
+            x_1: what the network predicts from it.
+            index: 0 to T - 1.
+            generator: draws the noise, on the CPU; without one there is none.
+        """
+        mean, variance = self.conditional(x, x_1, self.times[index], self.times[index + 1], 1.0)
+        if generator is None or variance <= 0:
+            return mean
+        noise = torch.randn(x.shape, generator=generator, dtype=x.dtype).to(x.device)
+        return mean + variance**0.5 * noise
+
+    def simulate(
+        self,
+        model: nn.Module,
+        x_0: Tensor,
+        index: int,
+        generator: torch.Generator | None = None,
+        valid: Tensor | None = None,
+    ) -> Tensor:
+        """Walk from the source to the state at ``times[index]`` with the model locked (Algorithm 1, lines 2 to 4).
+
+        With ``index`` = T and no generator this is the translation itself: all steps, noise off.
+
+        Args:
+            model: a :class:`Predictor`. Its training mode is left as it was.
+            x_0: (slice, 1, height, width) in [-1, 1].
+            index: 0 (the source itself) to T.
+            generator: draws the noise; without one there is none.
+            valid: (slice, 1, height, width), true where the picture is real.
+
+        Returns:
+            x_t, detached, of the shape of ``x_0``.
+        """
+        x = x_0.detach()
+        with locked(model):
+            for j in range(index):
+                x = self.step(x, model(x, j, valid), j, generator)
+        return x

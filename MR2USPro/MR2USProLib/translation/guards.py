@@ -1,0 +1,77 @@
+"""What keeps a translation from collapsing, beyond the paper.
+
+Equation 14 is cheapest for one picture that is the answer to every input. These terms tie a translation to the edges
+of its own source in the image itself, where the network cannot bend the ruler.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .losses import depthwise, gaussian_kernel, sobel
+from .masking import eroded, masked_mean, neutral_outside
+
+_SMOOTH = gaussian_kernel(9, 1.5)
+_EPSILON = 1e-8
+
+
+def edges(x: Tensor, valid: Tensor | None) -> Tensor:
+    """Signed slopes (slice, 2, height, width) of the picture after a Gaussian of 1.5 voxels; 0 near the mask's rim.
+
+    Without the smoothing a translation scores by stripes that are no anatomy.
+    """
+    slopes = sobel(depthwise(neutral_outside(x, valid), _SMOOTH))[:, :, 0]
+    return slopes if valid is None else slopes * eroded(valid, 3)
+
+
+def edge_agreement(x_1: Tensor, x_0: Tensor, valid: Tensor | None = None, signed: bool = True) -> Tensor:
+    """How far the edges of a translation are those of its source: 1 all of them, 0 unrelated.
+
+    Signed, it is the correlation of slopes, and an edge whose contrast flips counts as -1. Unsigned, slopes are
+    compared by their double angle, so that a flipped edge counts as kept and one at right angles as -1.
+
+    Args:
+        x_1: (slice, 1, height, width), the translation.
+        x_0: (slice, 1, height, width), its source.
+        valid: (slice, 1, height, width), bool.
+        signed: whether the sign of the contrast counts.
+    """
+    a, b = edges(x_1, valid), edges(x_0, valid)
+    aa, bb, ab = (a * a).sum(dim=1), (b * b).sum(dim=1), (a * b).sum(dim=1)
+    if not signed:
+        # |a||b| cos(2 angle) = 2 (a.b)^2 / (|a||b|) - |a||b|
+        lengths = torch.sqrt(aa * bb + _EPSILON**2)
+        ab = 2 * ab * ab / lengths - lengths
+    return ab.sum() / torch.sqrt(aa.sum() * bb.sum() + _EPSILON**2)
+
+
+def total_variation(x: Tensor, valid: Tensor | None = None) -> Tensor:
+    """Mean absolute difference of neighbours along columns and rows, in [-1, 1] grey per voxel."""
+    columns, rows = (x[..., 1:] - x[..., :-1]).abs(), (x[..., 1:, :] - x[..., :-1, :]).abs()
+    if valid is None:
+        return columns.mean() + rows.mean()
+    return masked_mean(columns, valid[..., 1:] & valid[..., :-1]) + masked_mean(
+        rows, valid[..., 1:, :] & valid[..., :-1, :]
+    )
+
+
+@dataclass
+class TextureController:
+    """The share of the texture weight in use: a ramp over the first fifth, and halved while edges are being lost.
+
+    Attributes:
+        iterations: length of the fit.
+        least: edge agreement below which the share is halved; it recovers slowly above.
+    """
+
+    iterations: int
+    least: float = 0.3
+    share: float = 1.0
+
+    def __call__(self, iteration: int, agreement: float) -> float:
+        """The factor for this iteration, given the edge agreement of the last one."""
+        self.share = max(self.share / 2, 1 / 64) if agreement < self.least else min(self.share * 1.05, 1.0)
+        return self.share * min(1.0, (iteration + 1) / max(1.0, 0.2 * self.iterations))
