@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
+from ..errors import InputError
 from ..progress import SILENT, Progress
 from . import losses
 from .deformation import integrate, resize, warp
@@ -26,6 +28,8 @@ class AnatomyAwareSettings:
         iterations: steps of Adam.
         learning_rate: of Adam; falls to a tenth along a cosine.
         lambda_sim, lambda_smooth, lambda_diff: weights of eq. 16, 17 and 18 in eq. 19.
+        lambda_rest: weight of the mean squared displacement in mm, which is our addition: eq. 17 leaves translations
+            free, so that two pictures with nothing in common would drift apart.
         channels: features at 1/2, 1/4, 1/8, ... of the resolution, multiples of 4.
         blurs_voxels: standard deviations of the Gaussians that the pictures are compared through, coarse to fine; each
             serves an equal share of the iterations.
@@ -36,6 +40,7 @@ class AnatomyAwareSettings:
     lambda_sim: float = 20.0
     lambda_smooth: float = 5.0
     lambda_diff: float = 1.0
+    lambda_rest: float = 2e-4
     channels: tuple[int, ...] = (8, 16, 32, 32)
     blurs_voxels: tuple[float, ...] = (4.0, 2.0, 1.0)
 
@@ -84,20 +89,21 @@ def fit_anatomy_aware(
 
     Raises:
         Cancelled: the user asked to stop.
+        InputError: nothing is valid.
     """
     settings = settings or AnatomyAwareSettings()
-    shape = fixed.shape
-    fill = [np.where(valid, image, image[valid].mean() if valid.any() else 0) for image in (moving, fixed)]
-    pictures = [_to_tensor(image, len(settings.channels), device) for image in fill]
-    levels = [
-        tuple(_to_tensor(_blurred(image, sigma), len(settings.channels), device) for image in (moving, fill[1]))
-        for sigma in settings.blurs_voxels
-    ]
-    mask = _to_tensor(valid, len(settings.channels), device, constant=True)
+    if not valid.any():
+        raise InputError("The fixed image shows nothing in the region to register: choose another region or start.")
+    unit = 2 ** len(settings.channels)
+    seen = [np.where(valid, image, image[valid].mean()) for image in (moving, fixed)]
+    pictures = [_to_tensor(image, unit, device) for image in seen]
+    levels = [_level(moving, seen[1], valid, sigma, unit, device) for sigma in settings.blurs_voxels]
+    mask = _to_tensor(valid, unit, device, mode="constant")
     forked = [torch.device(device)] if device.startswith("cuda") else []
     with torch.random.fork_rng(devices=forked):
         torch.manual_seed(seed)
-        network = AnatomyAwareNetwork(settings.channels).to(memory_format=torch.channels_last_3d).to(device)
+        network = AnatomyAwareNetwork(settings.channels).to(device)
+        network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # missing in torch's stubs
         history = _optimise(network, pictures, levels, mask, spacing_mm, settings, progress)
     network.eval()
     with torch.no_grad():
@@ -105,13 +111,13 @@ def fit_anatomy_aware(
         velocity = network(pictures[0], pictures[1], pictures[1], time).velocity
         full = mask.shape[2:]
         there, back = (resize(integrate(v), full) for v in (velocity, -velocity))
-    return FittedDeformation(_to_array(there, shape), _to_array(back, shape), history)
+    return FittedDeformation(_to_array(there, fixed.shape), _to_array(back, fixed.shape), history)
 
 
 def _optimise(
     network: AnatomyAwareNetwork,
     pictures: list[Tensor],
-    levels: list[tuple[Tensor, ...]],
+    levels: list[_Level],
     mask: Tensor,
     spacing_mm: Sequence[float],
     settings: AnatomyAwareSettings,
@@ -126,11 +132,7 @@ def _optimise(
     )
     moving, fixed = (picture.expand(2, -1, -1, -1, -1) for picture in pictures)
     valid = mask.expand_as(fixed)
-    full = fixed.shape[2:]
-    anatomies = [
-        (moving_blurred.expand_as(moving), losses.anatomy(losses.standardised(fixed_blurred, mask), mask))
-        for moving_blurred, fixed_blurred in levels
-    ]
+    half_spacing = [s * (n - 1) / (n // 2 - 1) for s, n in zip(spacing_mm, reversed(fixed.shape[2:]), strict=True)]
     history: dict[str, list[float]] = {"total": [], "similarity": [], "smoothness": [], "diffusion": []}
     for step in progress.steps(settings.iterations, "Fitting the network to the pair"):
         time = torch.stack([torch.zeros((), dtype=torch.long), torch.randint(STEPS, ())]).to(device)
@@ -138,15 +140,12 @@ def _optimise(
         noised = schedule.add_noise(fixed, time, noise)
         prediction = network(moving, fixed, noised, time)
         displacement = integrate(prediction.velocity)
-        half_spacing = [
-            s * (n - 1) / (h - 1)
-            for s, n, h in zip(spacing_mm, reversed(full), reversed(displacement.shape[2:]), strict=True)
-        ]
-        moving_blurred, fixed_anatomy = anatomies[step * len(anatomies) // settings.iterations]
-        warped = warp(moving_blurred, resize(displacement, full))
-        warped_anatomy = losses.anatomy(losses.standardised(warped, valid), valid)
-        similarity = losses.soft_dice(fixed_anatomy.expand_as(fixed), warped_anatomy, valid)
+        level = levels[step * len(levels) // settings.iterations]
+        warped = warp(level.moving.expand_as(moving), resize(displacement, fixed.shape[2:]))
+        warped_anatomy = losses.anatomy(level.moving_share * losses.standardised(warped, valid), valid)
+        similarity = losses.soft_dice(level.fixed_anatomy.expand_as(fixed), warped_anatomy, valid)
         smooth = losses.smoothness(displacement, half_spacing)
+        rest = losses.mean_squared_length(displacement, half_spacing)
         diffused = losses.diffusion(prediction.score, noise)
         loss = losses.total(
             similarity,
@@ -156,6 +155,7 @@ def _optimise(
             lambda_smooth=settings.lambda_smooth,
             lambda_diff=settings.lambda_diff,
         )
+        loss = loss + settings.lambda_rest * rest
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -166,15 +166,34 @@ def _optimise(
     return history
 
 
-def _blurred(image: NDArray[np.floating], sigma: float) -> NDArray[np.floating]:
-    return gaussian_filter(image, sigma, mode="nearest") if sigma > 0 else image
+class _Level(NamedTuple):
+    """What the pair looks like at one step of coarse to fine.
+
+    Attributes:
+        moving: the blurred moving picture.
+        moving_share: how much of its spread the blur has left.
+        fixed_anatomy: F_Ana of the blurred fixed picture.
+    """
+
+    moving: Tensor
+    moving_share: float
+    fixed_anatomy: Tensor
 
 
-def _to_tensor(image: NDArray, levels: int, device: str, constant: bool = False) -> Tensor:
-    """(1, 1, depth, height, width), grown at its far ends to sizes that the network's levels divide."""
-    unit = 2**levels
-    grown = [(0, -n % unit) for n in image.shape]
-    padded = np.pad(image.astype(np.float32), grown, mode="constant" if constant else "edge")
+def _level(moving: NDArray, fixed: NDArray, valid: NDArray[np.bool_], sigma: float, unit: int, device: str) -> _Level:
+    """Blur the pair, in units of the spread of the sharp pictures: what is but noise then fades with the blur."""
+    blurred = [gaussian_filter(image, sigma, mode="nearest") for image in (moving, fixed)]
+    spreads = [float(image[valid].std()) for image in (*blurred, moving, fixed)]
+    moving_share, fixed_share = (spreads[n] / (spreads[n + 2] + losses.EPSILON) for n in (0, 1))
+    moving_blurred, fixed_blurred = (_to_tensor(image, unit, device) for image in blurred)
+    mask = _to_tensor(valid, unit, device, mode="constant")
+    fixed_anatomy = losses.anatomy(fixed_share * losses.standardised(fixed_blurred, mask), mask)
+    return _Level(moving_blurred, moving_share, fixed_anatomy)
+
+
+def _to_tensor(image: NDArray, unit: int, device: str, mode: Literal["edge", "constant"] = "edge") -> Tensor:
+    """(1, 1, depth, height, width), grown at its far ends to multiples of ``unit``."""
+    padded = np.pad(image.astype(np.float32), [(0, -n % unit) for n in image.shape], mode=mode)
     return torch.from_numpy(padded)[None, None].to(device)
 
 

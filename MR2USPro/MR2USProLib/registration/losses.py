@@ -60,12 +60,29 @@ def smoothness(displacement: Tensor, spacing_mm: Sequence[float]) -> Tensor:
         displacement: (batch, 3, depth, height, width) in voxels along (i, j, k).
         spacing_mm: voxel size along (i, j, k).
     """
-    spacing = torch.tensor(list(spacing_mm), device=displacement.device, dtype=displacement.dtype)
-    field_mm = displacement * spacing.view(1, 3, 1, 1, 1)
+    field_mm = _in_mm(displacement, spacing_mm)
     total = displacement.new_zeros(())
     for axis, step in zip((4, 3, 2), spacing_mm, strict=True):
         total = total + (torch.diff(field_mm, dim=axis) / step).square().sum(dim=1).mean()
     return total
+
+
+def mean_squared_length(displacement: Tensor, spacing_mm: Sequence[float]) -> Tensor:
+    """Mean squared length of the displacement in mm^2, which is not in the paper.
+
+    Eq. 17 costs a translation nothing, so that two pictures with nothing in common would drift apart for ever; a little
+    of this term keeps them where they are.
+
+    Args:
+        displacement: (batch, 3, depth, height, width) in voxels along (i, j, k).
+        spacing_mm: voxel size along (i, j, k).
+    """
+    return _in_mm(displacement, spacing_mm).square().sum(dim=1).mean()
+
+
+def _in_mm(displacement: Tensor, spacing_mm: Sequence[float]) -> Tensor:
+    spacing = torch.tensor(list(spacing_mm), device=displacement.device, dtype=displacement.dtype)
+    return displacement * spacing.view(1, 3, 1, 1, 1)
 
 
 def diffusion(score: Tensor, noise: Tensor) -> Tensor:
