@@ -1,0 +1,174 @@
+"""Stitching: the sagittal frames of a sweep become one map, and each frame's place on it is known (paper, III-A)."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..progress import SILENT, Progress
+from .features import FeatureName
+from .growing_map import GrowingMap
+from .localisation import Track, feather, follow
+from .probe_layer import ProbeLayer
+
+Matcher = Literal["auto", "sift", "orb"]
+
+LONGEST_GAP = 10
+"""Frames that failed in a row are interpolated up to this many; beyond, nobody knows how the probe moved."""
+
+MOST_FAILED = 1 / 3
+"""With a larger share of frames that failed, the whole stitching is not to be trusted."""
+
+COLUMNS = ("frame", "position_mm", "offset_x_px", "offset_y_px", "matches", "inliers", "confidence", "status")
+"""Header of the table of positions."""
+
+
+@dataclass(frozen=True)
+class Stitching:
+    """Where the sagittal frames of a sweep lie on their map.
+
+    Attributes:
+        offsets_px: (n, 2) [x, y] of each frame's top-left pixel, relative to the first frame that was placed.
+        matches: (n,) matched key points of each frame.
+        inliers: (n,) matches that agree on the frame's offset.
+        confidence: (n,) in [0, 1]: correlation of frame and map times the share of inliers in the two largest clusters,
+            0 for frames that were not placed by matching.
+        status: ``ok``: placed by matching; ``interpolated``: failed, placed between its neighbours in time;
+            ``rejected``: failed with no good frame on both sides near enough, holds a neighbour's offset or a guess.
+        residual_px: (n,) root mean square spread of the inliers about the offset, NaN unless ``ok``.
+        map: float32 (rows, columns), mean grey level of the frames that are ``ok``, NaN where nothing was seen.
+        map_origin_px: offset [x, y] of the map's first pixel.
+        matcher: ``sift`` or ``orb``, the one that was used.
+        quality: share of frames placed by matching times their median correlation with the map, in [0, 1]; ``auto``
+            keeps the matcher with the higher one.
+    """
+
+    offsets_px: NDArray[np.float64]
+    matches: NDArray[np.int64]
+    inliers: NDArray[np.int64]
+    confidence: NDArray[np.float64]
+    status: tuple[str, ...]
+    residual_px: NDArray[np.float64]
+    map: NDArray[np.float32]
+    map_origin_px: tuple[int, int]
+    matcher: str
+    quality: float
+
+    @property
+    def usable(self) -> NDArray[np.bool_]:
+        """Frames whose place is known and whose picture is good: those that are ``ok``."""
+        return np.array([status == "ok" for status in self.status])
+
+    def positions_mm(self, column_spacing_mm: float) -> NDArray[np.float64]:
+        """(n,) positions along the probe's shaft, caudal positive."""
+        return self.offsets_px[:, 0] * column_spacing_mm
+
+
+def stitch(frames: NDArray[np.uint8], *, matcher: Matcher = "auto", progress: Progress = SILENT) -> Stitching:
+    """Stitch sagittal frames to a map and locate each on it.
+
+    What moves with the probe is removed first; then each frame is matched against the map that has grown so far, DBSCAN
+    keeps the largest cluster of coordinate differences, and its mean, polished by correlation, is the frame's offset.
+
+    Args:
+        frames: uint8 (frame, row, column), columns along the direction of motion.
+        matcher: key points to use; ``auto`` runs both and keeps the better by :attr:`Stitching.quality`.
+        progress: told before every frame.
+
+    Raises:
+        InputError: too few frames, nothing in them, nothing moving, or too many that cannot be matched.
+    """
+    if frames.ndim != 3 or len(frames) < 2:
+        raise InputError(f"Stitching needs at least two sagittal frames, not {len(frames)}: give a longer sweep.")
+    if min(frames.shape[1:]) < 32:
+        raise InputError(
+            f"Sagittal frames of {frames.shape[2]} x {frames.shape[1]} px are too small to match: "
+            "give a larger --sagittal-roi or frames of finer pixels."
+        )
+    layer = ProbeLayer.estimate(frames)
+    if layer.tissue.mean() < 0.05:
+        raise InputError(
+            "The sagittal frames are black or do not change over time: check the file and --sagittal-roi, and give a "
+            "sweep in which the probe moves."
+        )
+    names: tuple[FeatureName, ...] = ("orb", "sift") if matcher == "auto" else (matcher,)
+    shares = np.linspace(0, 0.95, len(names) + 1)
+    tracks = [
+        follow(frames, layer, name, progress.part(start, end))
+        for name, start, end in zip(names, shares[:-1], shares[1:], strict=True)
+    ]
+    best = max(range(len(names)), key=lambda i: tracks[i].quality)
+    track = tracks[best]
+    failed = int((~track.placed).sum())
+    if failed > MOST_FAILED * len(frames) or track.placed.sum() < 2:
+        raise InputError(
+            f"{failed} of {len(frames)} sagittal frames could not be matched to the map: choose a slower, steadier "
+            "part of the sweep, check that --sagittal-roi holds the sagittal view alone, or try another --matcher."
+        )
+    offsets, status = _complete(track)
+    picture, origin = _draw(frames, layer, track, progress.part(0.95, 1))
+    return Stitching(
+        offsets,
+        track.matches,
+        track.inliers,
+        np.where(track.placed, np.clip(track.correlation, 0, 1) / (1 + track.runner_up), 0.0),
+        status,
+        track.residual_px,
+        picture,
+        origin,
+        names[best],
+        track.quality,
+    )
+
+
+def _complete(track: Track) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+    """Offsets for all frames, and how each came by its own."""
+    good, everyone = np.flatnonzero(track.placed), np.arange(len(track.offsets_px))
+    offsets = np.column_stack([np.interp(everyone, good, track.offsets_px[good, axis]) for axis in (0, 1)])
+    following = np.searchsorted(good, everyone)
+    status = []
+    for t, after in zip(everyone, following, strict=True):
+        if track.placed[t]:
+            status.append("ok")
+        elif 0 < after < len(good) and good[after] - good[after - 1] - 1 <= LONGEST_GAP:
+            status.append("interpolated")
+        else:
+            status.append("rejected")
+    return offsets, tuple(status)
+
+
+def _draw(
+    frames: NDArray[np.uint8], layer: ProbeLayer, track: Track, progress: Progress
+) -> tuple[NDArray[np.float32], tuple[int, int]]:
+    """The map for the eye: what moves with the probe is taken off, but not the mean brightness of each depth."""
+    shown = np.where(layer.tissue, layer.grey, np.float32(np.nan))
+    depth = np.zeros((frames.shape[1], 1), np.float32)
+    lit = layer.tissue.any(axis=1)
+    depth[lit, 0] = np.nanmean(shown[lit], axis=1)
+    canvas, weight = GrowingMap(), feather(layer.tissue)
+    placed = np.flatnonzero(track.placed)
+    for step in progress.steps(len(placed), "Drawing the map"):
+        t = placed[step]
+        canvas.blend(layer.removed(frames[t]) + depth, weight, track.offsets_px[t])
+    picture, origin = canvas.whole()
+    return np.clip(picture, 0, 255), origin
+
+
+def write_positions(path: str | Path, stitching: Stitching, column_spacing_mm: float) -> None:
+    """Write one line for each frame: where it lies and how sure that is."""
+    positions = stitching.positions_mm(column_spacing_mm)
+    with Path(path).open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(COLUMNS)
+        for t, status in enumerate(stitching.status):
+            x, y = stitching.offsets_px[t]
+            table.writerow(
+                [t, f"{positions[t]:.4f}", f"{x:.3f}", f"{y:.3f}", stitching.matches[t], stitching.inliers[t],
+                 f"{stitching.confidence[t]:.4f}", status]
+            )  # fmt: skip
