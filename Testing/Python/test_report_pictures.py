@@ -162,6 +162,17 @@ def test_other_sheets():
     assert opened(pictures.translated_pair(mr, us, us, us)).std() > 10
 
 
+def test_speckle_stays_light_and_keeps_its_outlines():
+    grid = Grid((60, 110, 120), (0.6, 0.6, 0.8))
+    speckle = Volume(np.random.default_rng(0).uniform(0, 255, grid.shape).astype(np.uint8), grid)
+    gland = sphere(grid.centre_mm, 12.0, grid)
+    picture = pictures.overlay_cuts(speckle, speckle, speckle, gland, gland, gland)
+    assert len(picture.png) < 450_000  # ten of them, in base64, make 6 MB
+    rgb = opened(picture)
+    assert blue(rgb).sum() > 500
+    assert (rgb[:, :3] == 255).all()  # the sheet is white
+
+
 def test_pictures_are_the_same_each_time():
     assert pictures.three_cuts(GRID_VOLUME).png == pictures.three_cuts(GRID_VOLUME).png
 

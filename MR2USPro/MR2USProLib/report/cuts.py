@@ -191,11 +191,19 @@ def _scale_bar(axes: Axes, cut: Cut) -> None:
     axes.text(x + 0.01 * wide, y - 0.035 * high, f"{length_mm} mm", color="white", fontsize=9, bbox=_LABEL, zorder=5)
 
 
+MOST_BYTES = 400_000
+"""What a picture may weigh in all its colours; ten of them and the page stay below 6 MB."""
+
+
 def png(figure: Figure) -> bytes:
-    """A figure as a PNG of at most 256 colours, a third of the bytes for the same look."""
+    """A figure as a PNG: in all its colours, or in 256 where speckle makes it heavy and hides their steps."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     full = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
+    stream = io.BytesIO()
+    full.save(stream, "PNG")
+    if stream.tell() <= MOST_BYTES:
+        return stream.getvalue()
     # maximum coverage keeps thin lines and rare colours, which the median cut gives up
     indexed = full.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     palette = np.array(indexed.getpalette(), dtype=np.uint8).reshape(-1, 3)

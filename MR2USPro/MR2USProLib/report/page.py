@@ -173,13 +173,17 @@ figcaption { margin-top: .6rem; color: var(--soft); font-size: .93rem; max-width
 figcaption strong { color: var(--ink); }
 .table { overflow-x: auto; margin: 1.2rem 0; break-inside: avoid; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-caption { text-align: left; font-weight: 600; padding-bottom: .5rem; }
+caption { white-space: normal; text-align: left; font-weight: 600; padding-bottom: .5rem; }
 th, td { text-align: left; padding: .45rem 1rem .45rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 thead th { color: var(--soft); font-size: .86rem; font-weight: 600; }
+td { white-space: nowrap; }
 tbody th { font-weight: 500; }
 .good { color: var(--good); font-weight: 600; }
 .bad { color: var(--bad); font-weight: 600; }
-dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); gap: .9rem 1.6rem; margin: 0; }
+dl {
+  break-inside: avoid; display: grid; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr));
+  gap: .9rem 1.6rem; margin: 0;
+}
 dt { color: var(--soft); font-size: .86rem; }
 dd { margin: 0; overflow-wrap: anywhere; }
 footer { margin-top: 1.8rem; color: var(--soft); font-size: .88rem; }
@@ -193,6 +197,6 @@ footer { margin-top: 1.8rem; color: var(--soft); font-size: .88rem; }
   nav { display: none; }
   section { border: 0; padding: 0; margin-top: 9mm; }
   h2 { break-after: avoid; }
-  figure img { filter: none; max-height: 150mm; width: auto; max-width: 100%; }
+  figure img { filter: none; max-height: 105mm; width: auto; max-width: 100%; }
 }
 """
