@@ -107,7 +107,7 @@ def _echo(sample: Sample) -> Field:
     # mucosa, muscle of the mucosa, submucosa, muscle: bright and dark in turn
     db += np.where(tissue == Tissue.RECTAL_WALL, 6.0 * np.cos(2 * np.pi * sample.rectum / 1.7), 0)
     db += 5.0 * np.exp(-((sample.gland / 0.6) ** 2))
-    return 10 ** (db / 20)
+    return (10 ** (db / 20)).astype(np.float32)
 
 
 def _mirror(sample: Sample, grid: Grid, points: NDArray[np.float64]) -> Field:

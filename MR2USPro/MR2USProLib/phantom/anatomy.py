@@ -24,6 +24,7 @@ class Sample:
 
     Attributes:
         tissue: tissue numbers.
+        lesion: number of the lesion, from 1; 0 where there is none.
         gland: distance from the capsule.
         transition: distance from the surface of the transition zone (the surgical capsule).
         rectum: distance from the rectum's inner surface.
@@ -34,6 +35,7 @@ class Sample:
     """
 
     tissue: NDArray[np.uint8]
+    lesion: NDArray[np.uint8]
     gland: Field
     transition: Field
     rectum: Field
@@ -92,9 +94,9 @@ class Anatomy:
         gland = self._gland(x, y, z)
         transition = self._transition(x, y, z, gland, coarse)
         rectum = np.hypot(x, y - np.float32(self._rectum_y)) - np.float32(RECTUM_RADIUS_MM)
-        bladder = ellipsoid(x, y, z, *self._bladder) + np.float32(3.2)
+        bladder = ellipsoid(x, y, z, self._bladder[0], self._bladder[1]) + np.float32(3.2)
         bladder = np.maximum(bladder, 1.5 - gland)
-        tissue, bone = self._surroundings(x, y, z, coarse)
+        tissue, bone = self._surroundings(x, y, z, coarse, fine)
         vesicles = self._vesicles(x, y, z)
         tissue[vesicles < 0] = Tissue.SEMINAL_VESICLE
         folds = (vesicles < 0) & ((vesicles > -0.5) | (np.abs(fine) < 0.22))
@@ -105,11 +107,15 @@ class Anatomy:
         tissue[rectum < wall] = Tissue.RECTAL_WALL
         tissue[rectum < 0] = Tissue.RECTUM
         inside = gland < 0
-        tissue[inside] = self._zones(x[inside], y[inside], z[inside], transition[inside], fine[inside])
+        # veins around the capsule, but for the back
+        veins = ~inside & (gland < 3.2) & (gland > 0.5) & (y < 0.7 * self._halves[1]) & (coarse + 0.6 * fine > 0.1)
+        tissue[veins & (tissue == Tissue.FAT)] = Tissue.VESSEL
+        lesion = np.zeros_like(tissue)
+        tissue[inside], lesion[inside] = self._zones(x[inside], y[inside], z[inside], transition[inside], fine[inside])
         self._urethra(tissue, x, y, z, inside)
         nodules = np.zeros_like(x)
         nodules[inside] = self._nodularity(x[inside], y[inside], z[inside])
-        return Sample(tissue, gland, transition, rectum, bladder, bone, 0.75 * coarse + 0.65 * fine, nodules)
+        return Sample(tissue, lesion, gland, transition, rectum, bladder, bone, 0.75 * coarse + 0.65 * fine, nodules)
 
     def landmarks(self) -> dict[str, NDArray[np.float64]]:
         """Points that can be found in both modalities, by name."""
@@ -121,7 +127,7 @@ class Anatomy:
         names = {
             "bladder neck": urethra(0.95 * c),
             "urethra, base third": urethra(0.5 * c),
-            "verumontanum": self._veru + (0, 1.5, 0),
+            "verumontanum": np.add(self._veru, (0, 1.5, 0)),
             "urethra, apex third": urethra(-0.6 * c),
             "apex": self._capsule_point(urethra(-0.6 * c), (0, 0, -1)),
             "capsule, left": self._capsule_point((0, 0, 0), (1, 0.1, 0)),
@@ -141,8 +147,8 @@ class Anatomy:
         low, high = 0.0, 45.0
         for _ in range(40):
             middle = (low + high) / 2
-            point = np.float32(np.asarray(start, float) + middle * unit)
-            low, high = (middle, high) if self._gland(*(point[i : i + 1] for i in range(3)))[0] < 0 else (low, middle)
+            x, y, z = (np.asarray(start, float) + middle * unit).astype(np.float32).reshape(3, 1)
+            low, high = (middle, high) if self._gland(x, y, z)[0] < 0 else (low, middle)
         return np.asarray(start, float) + low * unit
 
     def _gland(self, x: Field, y: Field, z: Field) -> Field:
@@ -165,17 +171,20 @@ class Anatomy:
         lobes = smooth_minimum(left, right, 4.0) + 0.5 * coarse
         return np.maximum(lobes, gland + 1.6)
 
-    def _zones(self, x: Field, y: Field, z: Field, transition: Field, fine: Field) -> NDArray[np.uint8]:
+    def _zones(
+        self, x: Field, y: Field, z: Field, transition: Field, fine: Field
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         _, b, c = self._halves
         zone = np.full(x.shape, Tissue.PERIPHERAL_ZONE, np.uint8)
         zone[transition < 0] = Tissue.TRANSITION_ZONE
         zone[ellipsoid(x, y, z, (0, -1.0 * b, 0.1 * c), (12, 0.36 * b, 0.9 * c)) < 0] = Tissue.STROMA
-        for centre, radii in self.lesions:
+        lesion = np.zeros_like(zone)
+        for number, (centre, radii) in enumerate(self.lesions, 1):
             ragged = ellipsoid(x, y, z, centre, radii) + 0.5 * fine
-            zone[ragged < 0] = Tissue.LESION
+            zone[ragged < 0], lesion[ragged < 0] = Tissue.LESION, number
         for centre, radii in self.calcifications:
             zone[ellipsoid(x, y, z, centre, radii) < 0] = Tissue.CALCIFICATION
-        return zone
+        return zone, lesion
 
     def _nodularity(self, x: Field, y: Field, z: Field) -> Field:
         value = np.zeros_like(x)
@@ -204,7 +213,9 @@ class Anatomy:
         tissue[course & (off < 1.5)] = Tissue.URETHRA
         neck = (z > 0.8 * c) & (z < c + 8) & (off < 2.0) & ~inside
         tissue[neck & (tissue == Tissue.BLADDER_WALL)] = Tissue.URINE
-        tissue[inside & (ellipsoid(x, y, z, self._veru + (0, 1.7, 0), (1.9, 2.0, 4.2)) < 0)] = Tissue.VERUMONTANUM
+        tissue[inside & (ellipsoid(x, y, z, np.add(self._veru, (0, 1.7, 0)), (1.9, 2.0, 4.2)) < 0)] = (
+            Tissue.VERUMONTANUM
+        )
 
     def _vesicles(self, x: Field, y: Field, z: Field) -> Field:
         _, b, c = self._halves
@@ -222,7 +233,9 @@ class Anatomy:
         distance[near] = closest
         return distance
 
-    def _surroundings(self, x: Field, y: Field, z: Field, coarse: Field) -> tuple[NDArray[np.uint8], Field]:
+    def _surroundings(
+        self, x: Field, y: Field, z: Field, coarse: Field, fine: Field
+    ) -> tuple[NDArray[np.uint8], Field]:
         """Everything but the organs: fat, muscles, vessels, bone, perineum; and the distance from bone."""
         a, b, c = self._halves
         tissue = np.full(x.shape, Tissue.FAT, np.uint8)
@@ -236,7 +249,7 @@ class Anatomy:
         sling = np.abs((ring - 1) * np.minimum(rx, ry)) + 0.4 * coarse
         tissue[(sling < 1.6) & (y > -0.55 * b) & (z < c + 4)] = Tissue.MUSCLE
         # dorsal venous complex before the apex; neurovascular bundles behind the sides
-        plexus = ellipsoid(x, y, z, (0, -b - 3.5, -0.45 * c), (13, 5, 17)) + 0.6 * coarse
+        plexus = ellipsoid(x, y, z, (0, -b - 3.5, -0.45 * c), (13, 5, 17)) + 1.5 * coarse + 0.8 * fine
         tissue[plexus < 0] = Tissue.VESSEL
         for n, (u, v, r) in enumerate(((0.60, 0.98, 1.3), (0.70, 0.90, 1.0), (0.52, 1.04, 0.9))):
             bundle = np.hypot(
@@ -244,12 +257,13 @@ class Anatomy:
             )
             tissue[(bundle < r) & (out > 5)] = Tissue.VESSEL
         # perineum: diaphragm and bulb
-        tissue[ellipsoid(x, y, z, (0, -2, -c - 13), (24, 17, 5.5)) + 0.8 * coarse < 0] = Tissue.MUSCLE
+        tissue[ellipsoid(x, y, z, (0, -2, -c - 13), (24, 14, 5.0)) + 2.2 * coarse < 0] = Tissue.MUSCLE
         bulb_y = float(self._urethra_y(np.array([-c - 22], np.float32))[0])
         bulb = ellipsoid(x, y, z, (0, bulb_y + 3, -c - 27), (8.5, 8, 12))
         tissue[bulb < 1.2] = Tissue.MUSCLE
         tissue[bulb < 0] = Tissue.BULB
-        tissue[(z < -c - 18) & (y > bulb_y + 10) & (coarse > -0.6)] = Tissue.MUSCLE
+        more = 0.05 * np.clip(y - bulb_y - 8, -20, 20) - 0.05 * (z + c + 18)  # to the back and to the feet
+        tissue[(coarse + more > 0.9) & (z < -c - 3)] = Tissue.MUSCLE
         bone = np.full_like(x, 99)
         for side in (-1, 1):
             ramus = capsule(x, y, z, (side * 9, -b - 19, -0.3 * c), (side * 48, -b - 15, 0.7 * c), 9.5)
@@ -283,5 +297,5 @@ class Anatomy:
             z = rng.uniform(-0.4, 0.5) * c
             side = rng.choice([-1, 1])
             centre = np.array([side * rng.uniform(0.1, 0.45) * a, rng.uniform(0.28, 0.42) * b, z])
-            spots.append((centre, rng.uniform(0.5, 1.1, 3)))
+            spots.append((centre, rng.uniform(0.7, 1.5, 3)))
         return sorted(spots, key=lambda spot: -float(np.prod(spot[1])))

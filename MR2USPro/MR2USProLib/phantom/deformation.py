@@ -1,8 +1,9 @@
 """How the pelvis lies during the ultrasound, seen from how it lay during the MR.
 
-A point of the TRUS world is first displaced by a smooth flow that keeps volumes, then moved rigidly. The flow's velocity
-is the curl of Gaussian vector potentials, hence free of divergence; a ring vortex behind the gland does what the probe's
-pressure does. The flow is worked out once on a 2 mm grid, and that sampled field, interpolated as ITK does, is the truth.
+A point of the TRUS world is first displaced by a smooth flow that keeps volumes, then moved rigidly. The flow's
+velocity is the curl of Gaussian vector potentials, hence free of divergence; ring vortices behind the gland do what the
+probe's pressure does. The flow is worked out once on a 2 mm grid, and that sampled field, interpolated as ITK does, is
+the truth.
 """
 
 from __future__ import annotations
@@ -39,14 +40,20 @@ class Flow:
 
     def velocity(self, points: Points) -> Points:
         """Velocity at points (n, 3)."""
-        total = np.zeros_like(points)
-        for centre, sigma, swirl, jet in zip(self.centres, self.sigmas, self.swirls, self.jets, strict=True):
-            r = points - centre
-            squared = (r**2).sum(1, keepdims=True)
-            gauss = np.exp(-squared / (2 * sigma**2))
-            # curl(g swirl) = grad g x swirl;  curl(g jet x r) = g (2 jet - (jet r^2 - r (r.jet)) / sigma^2)
-            total += gauss * np.cross(-r / sigma**2, swirl)
-            total += gauss * (2 * jet - (jet * squared - r * (r @ jet)[:, None]) / sigma**2)
+        # Sums over the potentials g_n = exp(-r_n^2 / 2 s_n^2), r_n = p - c_n, of
+        #   curl(g swirl) = grad g x swirl = -g / s^2 (r x swirl)  and
+        #   curl(g jet x r) = g (2 jet - (jet r^2 - r (r.jet)) / s^2),
+        # written as products of matrices.
+        c, w, q = self.centres, self.swirls, self.jets
+        squared = (points**2).sum(1)[:, None] - 2 * points @ c.T + (c**2).sum(1)
+        narrow = 1 / self.sigmas**2
+        gauss = np.exp(-0.5 * squared * narrow)
+        turn = gauss * narrow
+        push = turn * (points @ q.T - (c * q).sum(1))
+        (x, y, z), (u, v, t) = points.T, (turn @ w).T
+        crossed = np.stack([y * t - z * v, z * u - x * t, x * v - y * u], 1)
+        total = turn @ np.cross(c, w) - crossed
+        total += (gauss * (2 - squared * narrow)) @ q + push.sum(1)[:, None] * points - push @ c
         return total
 
     def displacement(self, points: Points, scale: float, steps: int = 4) -> Points:
@@ -66,14 +73,14 @@ class Flow:
         """Six swirls in and about a gland of the given half axes, and the probe's push at its back."""
         swirls = rng.standard_normal((6, 3))
         swirls *= rng.uniform(0.8, 1.2, (6, 1)) / np.linalg.norm(swirls, axis=1, keepdims=True)
-        sigmas = rng.uniform(15, 21, 6)
-        centres = rng.uniform(-1.1, 1.1, (6, 3)) * half_mm
+        sigmas = rng.uniform(14, 19, 6)
+        centres = rng.uniform(-0.85, 0.85, (6, 3)) * half_mm
         # In the MR the tissue before the probe lay further back, so the push from TRUS to MR is to the back.
         jets = np.array([[0, 1.0, 0], [0, 1.0, 0]]) * rng.uniform(0.5, 1.0, (2, 1))
         seats = np.array([[0, 1.1 * half_mm[1], 0.6 * half_mm[2]], [0, 1.1 * half_mm[1], -0.6 * half_mm[2]]])
         return Flow(
             np.vstack([centres, seats + rng.uniform(-4, 4, (2, 3))]),
-            np.concatenate([sigmas, rng.uniform(15, 19, 2)]),
+            np.concatenate([sigmas, rng.uniform(14, 17, 2)]),
             np.vstack([swirls * sigmas[:, None], np.zeros((2, 3))]),
             np.vstack([np.zeros((6, 3)), jets]),
         )
@@ -141,13 +148,8 @@ class Pose:
 
     def jacobian(self) -> NDArray[np.float64]:
         """Determinant of the map's Jacobian at the field's grid points, (k, j, i) without the rim."""
-        gradient = np.stack(
-            [
-                np.stack(np.gradient(self.field[..., axis].astype(np.float64), FIELD_SPACING_MM)[::-1], -1)
-                for axis in range(3)
-            ],
-            -2,
-        )
+        field = self.field.astype(np.float64)
+        gradient = np.stack([np.gradient(field, FIELD_SPACING_MM, axis=axis) for axis in (2, 1, 0)], -1)  # by x, y, z
         return np.linalg.det(np.eye(3) + gradient)[1:-1, 1:-1, 1:-1]
 
 
@@ -170,14 +172,17 @@ def random_pose(
         greatest_mm: displacement that no point of the gland may exceed; wins over ``mean_mm``.
     """
     rotation = small_rotation(rng, *rotation_deg)
-    flow = Flow.random(rng, half_mm)
     inside = inside_mm @ rotation
-    scale = 1.0
-    for _ in range(6):
-        moved = flow.displacement(inside, scale)
-        lengths = np.linalg.norm(moved - moved.mean(0), axis=1)
+    best = np.inf
+    for _ in range(8):  # a flow that moves the whole gland rather than one corner of it
+        candidate = Flow.random(rng, half_mm)
+        lengths = _lengths(candidate.displacement(inside, 1.0))
+        if lengths.max() / lengths.mean() < best:
+            best, flow, scale = lengths.max() / lengths.mean(), candidate, mean_mm / lengths.mean()
+    for _ in range(5):
+        lengths = _lengths(flow.displacement(inside, scale))
         scale *= min(mean_mm / lengths.mean(), greatest_mm / lengths.max())
-    low, high = np.array([-56.0, -60.0, -96.0]), np.array([56.0, 56.0, 60.0])
+    low, high = np.array([-68.0, -64.0, -90.0]), np.array([68.0, 68.0, 70.0])
     size = np.round((high - low) / FIELD_SPACING_MM).astype(int) + 1
     grid = Grid((size[2], size[1], size[0]), (FIELD_SPACING_MM,) * 3, tuple(low))
     points = grid.points()
@@ -186,6 +191,11 @@ def random_pose(
         field[k] = flow.displacement(points[k].reshape(-1, 3), scale).reshape(points[k].shape)
     common = flow.displacement(inside, scale).mean(0)
     return Pose(field, grid, rotation, common, np.zeros(3))
+
+
+def _lengths(displacement: Points) -> NDArray[np.float64]:
+    """How far points (n, 3) move against their common translation."""
+    return np.linalg.norm(displacement - displacement.mean(0), axis=1)
 
 
 def small_rotation(rng: np.random.Generator, low_deg: float, high_deg: float) -> NDArray[np.float64]:

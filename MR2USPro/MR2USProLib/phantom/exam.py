@@ -18,7 +18,8 @@ from ..volume import Grid, Volume
 from .probe import PROBE
 from .sagittal import SagittalView
 from .scene import Scene, patient_scene, t2_scene
-from .sweep import LEVELS, Level, sweep
+from .sweep import LEVELS, sweep
+from .sweep import Level as Level
 from .tissues import LABELS, ZONES
 from .transverse import TransverseView
 from .ultrasound import scatter
@@ -36,9 +37,9 @@ class SimulatedExam:
             shown in row (-y + wobble) / row spacing of both views.
         spoilt: numbers of the frames that show nothing usable.
         mr: the T2 image.
-        mr_label, us_label: structures (``LABELS``, 1 the whole gland) in the MR and in the TRUS world; None where the
-            MR was given without them.
-        mr_zones, us_zones: what the gland consists of (``ZONES``); None where the MR was given.
+        mr_label, us_label: structures in the MR and in the TRUS world (``LABELS``; 1 is the prostate but for what it
+            encloses); None where the MR was given without them.
+        mr_zones, us_zones: what the prostate and its neighbourhood consist of (``ZONES``); None where the MR was given.
         landmarks: names of matched points.
         us_points_mm, mr_points_mm: (m, 3), LPS.
         transform: TRUS LPS -> MR LPS: the truth.
@@ -98,10 +99,7 @@ def simulate(
     patient, motion, speckle, imaging = (np.random.default_rng((seed, stream)) for stream in range(4))
     how = LEVELS[level]
     share = progress.part(0.0, 0.55)
-    if mr is None:
-        scene = patient_scene(how, patient, share)
-    else:
-        scene = t2_scene(mr, mr_label, how, patient, share)
+    scene = patient_scene(how, patient, share) if mr is None else t2_scene(mr, mr_label, how, patient, share)
     course = sweep(frames, scene.extent_mm, level, motion)
     last_mm = float(course.positions_mm.max())
     scatterers = scatter(scene.acoustics, -(last_mm + 3), speckle, progress.part(0.55, 0.65))
@@ -153,7 +151,8 @@ def write_exam(exam: SimulatedExam, folder: Path) -> list[Path]:
     """Write images, labels, transform, landmarks and ``truth.json`` into a folder; the files, in that order.
 
     The stacks are ``sagittal.mha`` and ``transverse.mha`` (column, row, frame), with the in-plane spacing in their
-    headers. ``landmarks.csv`` has the columns ``name,us_x,us_y,us_z,mr_x,mr_y,mr_z`` in mm LPS.
+    headers. ``landmarks.csv`` has the columns ``name,moving_x,moving_y,moving_z,fixed_x,fixed_y,fixed_z`` in mm LPS,
+    moving the MR and fixed the TRUS world.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -172,10 +171,10 @@ def write_exam(exam: SimulatedExam, folder: Path) -> list[Path]:
     written["transform"] = folder / "truth_transform.h5"
     sitk.WriteTransform(exam.transform, str(written["transform"]))
     written["landmarks"] = folder / "landmarks.csv"
-    points = np.hstack([exam.us_points_mm, exam.mr_points_mm])
+    points = np.hstack([exam.mr_points_mm, exam.us_points_mm])
     with written["landmarks"].open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
-        rows.writerow(["name", "us_x", "us_y", "us_z", "mr_x", "mr_y", "mr_z"])
+        rows.writerow(["name", "moving_x", "moving_y", "moving_z", "fixed_x", "fixed_y", "fixed_z"])
         rows.writerows(
             [name, *(f"{value:.4f}" for value in point)] for name, point in zip(exam.landmarks, points, strict=True)
         )

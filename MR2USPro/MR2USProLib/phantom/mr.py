@@ -11,7 +11,7 @@ from ..progress import SILENT, Progress
 from ..volume import Grid, Volume
 from .anatomy import Anatomy, Sample
 from .shapes import Field
-from .tissues import LABEL_OF, T2_SIGNAL, T2_TEXTURE, ZONE_OF, Tissue
+from .tissues import LABELS, T2_SIGNAL, T2_TEXTURE, ZONE_OF, Tissue
 
 IN_PLANE_MM, SLICE_MM = 0.6, 3.0
 FOV_PX, SLICES = 176, 26
@@ -33,11 +33,13 @@ def signal(sample: Sample) -> Field:
 
 def labels(sample: Sample) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Label (``LABELS``) and zone (``ZONES``) of each point."""
-    inside = sample.gland < 0
-    return (
-        np.where(inside, np.uint8(1), LABEL_OF[sample.tissue]),
-        np.where(inside, ZONE_OF[sample.tissue], np.uint8(0)),
-    )
+    label = (sample.gland < 0).astype(np.uint8)
+    label[sample.tissue == Tissue.VERUMONTANUM] = 2
+    # Lesions reach the capsule; their label stops short of it, so that the prostate encloses it in thick slices too.
+    marked = (sample.tissue == Tissue.LESION) & (sample.gland < -1.6)
+    label[marked] = 2 + sample.lesion[marked]
+    zone = ZONE_OF[sample.tissue]
+    return label, np.where((sample.gland >= 0) & (zone <= 6), np.uint8(0), zone)
 
 
 def oblique_grid(rng: np.random.Generator, centre_mm: NDArray[np.float64]) -> Grid:
@@ -68,13 +70,13 @@ def acquire(
         progress: told about every slice.
 
     Returns:
-        The T2 image (int16), the labels and the zones: a voxel belongs to what fills most of it.
+        The T2 image (int16), the labels (a voxel belongs to what fills most of it) and the zones (of its centre).
     """
     image = np.zeros(grid.shape, np.float32)
     label, zone = np.zeros(grid.shape, np.uint8), np.zeros(grid.shape, np.uint8)
     rows, columns = np.mgrid[: grid.shape[1], : grid.shape[2]]
     for k in progress.steps(grid.shape[0], "MR slices"):
-        votes = np.zeros((5, rows.size), np.float32)
+        votes = np.zeros((len(LABELS) + 1, rows.size), np.float32)
         for offset, weight in PROFILE:
             index = np.stack([columns, rows, np.full(rows.shape, k + offset)], -1)
             sample = anatomy.sample(grid.to_world(index) - scanner_mm)
@@ -84,8 +86,6 @@ def acquire(
             if offset == 0.0:
                 zone[k] = within.reshape(rows.shape)
         label[k] = votes.argmax(0).reshape(rows.shape)
-    zone[label != 1] = 0
-    zone[(label == 1) & (zone == 0)] = 1
     for axis in (1, 2):  # the point spread of k-space, a little wider than the voxel
         image = gaussian_filter1d(image, 0.55, axis=axis)
     image *= _bias(grid, rng)

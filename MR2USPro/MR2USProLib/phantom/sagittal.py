@@ -45,7 +45,7 @@ class SagittalView:
         origin, (length, _) = scatterers.grid.origin_mm, scatterers.planes.shape[1:]
         self._start_mm = -origin[2]  # position at which the long image's column 0 lies
         long = int(length * FINE_MM / pixel) - 1
-        self._depth_mm = (np.arange(rows + 2 * MARGIN) - MARGIN) * pixel
+        self._depth_mm = np.arange(-MARGIN, rows + MARGIN, dtype=np.float64) * pixel
         grid_row, grid_column = np.meshgrid(
             (origin[1] + self._depth_mm) / FINE_MM, np.arange(long) * pixel / FINE_MM, indexing="ij"
         )
@@ -86,8 +86,8 @@ class SagittalView:
         rows, columns = PROBE.sagittal_shape
         image = self.echo(sweep.positions_mm[n], sweep.wobble_mm[n], sweep.drift_mm[n])
         share = self._how.decorrelation
-        left, top = (int(round(c)) for c in self._corner(sweep.positions_mm[n], 0.0))
-        here = slice(MARGIN, MARGIN + rows), slice(max(left, 0), max(left, 0) + columns)
+        left = round(self._corner(sweep.positions_mm[n], 0.0)[0])
+        here = slice(MARGIN, MARGIN + rows), slice(left, left + columns)
         begin = int(self._rng.integers(0, self._fresh.shape[1] - columns))
         fresh = self._fresh[MARGIN : MARGIN + rows, begin : begin + columns] * self._strength[here]
         image = np.sqrt(np.float32(1 - share)) * image + np.sqrt(np.float32(share)) * fresh
@@ -125,12 +125,13 @@ def _taps(place: float) -> tuple[int, Real]:
     return whole - 3, (weights / weights.sum()).astype(np.float32)
 
 
-def _shade(acoustics: Acoustics, grid_row: Real, grid_column: Real) -> Real:
+def _shade(acoustics: Acoustics, grid_row: NDArray[np.float64], grid_column: NDArray[np.float64]) -> Real:
     """Amplitude that is left after the tissue above, on the long image's pixels."""
     x = acoustics.grid.origin_mm[0] + acoustics.grid.spacing_mm[0] * np.arange(acoustics.grid.shape[2])
     beam = np.exp(-(x**2) / (2 * 0.8**2))
     attenuation = acoustics.attenuation @ (beam / beam.sum()).astype(np.float32)  # (k, j)
-    coarse = [np.asarray((place + 0.5) / 2 - 0.5, np.float32) for place in (grid_column, grid_row)]
-    loss = cv2.remap(np.ascontiguousarray(attenuation.T), *coarse, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    column, row = (((place + 0.5) / 2 - 0.5).astype(np.float32) for place in (grid_column, grid_row))
+    plane = np.ascontiguousarray(attenuation.T)
+    loss = cv2.remap(plane, column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     db = np.cumsum(loss, axis=0) * PROBE.sagittal_spacing_mm
     return (10 ** (-cv2.GaussianBlur(db, (0, 0), 1.5) / 20)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""The world that one exam images: where the prostate lies before the probe and in the scanner, and what it is made of."""
+"""The world of one exam: where the prostate lies before the probe and in the scanner, and what it is made of."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LEAST_SWEEP_MM, MOST_SWEEP_MM = 50.0, 58.0
 
 @dataclass(frozen=True)
 class Scene:
-    """All that the probe and the scanner meet; attributes as in ``SimulatedExam``, and:
+    """All that the probe and the scanner meet.
 
     Attributes:
         pose: TRUS world -> anatomy -> MR.
@@ -32,6 +32,7 @@ class Scene:
         extent_mm: length of the sweep.
         landmarks: anatomy points by name.
         inside_mm: anatomy points (n, 3) spread over the gland.
+        mr, mr_label, us_label, mr_zones, us_zones: as in ``SimulatedExam``.
     """
 
     pose: Pose

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, map_coordinates
 
 Field = NDArray[np.float32]
+Point = Sequence[float] | NDArray[np.float64]
 
 
 class SmoothNoise:
@@ -26,7 +27,7 @@ class SmoothNoise:
         return map_coordinates(self.lattice, coordinates, order=1, mode="grid-wrap", output=np.float32)
 
 
-def ellipsoid(x: Field, y: Field, z: Field, centre: Sequence[float], radii: Sequence[float]) -> Field:
+def ellipsoid(x: Field, y: Field, z: Field, centre: Point, radii: Point) -> Field:
     """An axis-aligned ellipsoid; exact for a sphere."""
     dx, dy, dz = x - np.float32(centre[0]), y - np.float32(centre[1]), z - np.float32(centre[2])
     a, b, c = (np.float32(radius) for radius in radii)
@@ -35,7 +36,7 @@ def ellipsoid(x: Field, y: Field, z: Field, centre: Sequence[float], radii: Sequ
     return level * (level - 1) / slope
 
 
-def capsule(x: Field, y: Field, z: Field, start: Sequence[float], end: Sequence[float], radius: float) -> Field:
+def capsule(x: Field, y: Field, z: Field, start: Point, end: Point, radius: float) -> Field:
     """A cylinder with round ends about the segment from ``start`` to ``end``."""
     a, b = np.asarray(start, np.float32), np.asarray(end, np.float32)
     axis = b - a

@@ -32,8 +32,8 @@ class Tissue(IntEnum):
     RECTUM = 18
 
 
-LABELS = {1: "prostate", 2: "bladder", 3: "seminal vesicles", 4: "rectal wall"}
-"""Values of the label volumes; 1 is the whole gland with all that lies in it."""
+LABELS = {1: "prostate", 2: "verumontanum", 3: "lesion 1", 4: "lesion 2", 5: "lesion 3"}
+"""Values of the label volumes. Those from 2 on are enclosed by the prostate, which is therefore all that is not 0."""
 
 ZONES = {
     1: "peripheral zone",
@@ -42,26 +42,29 @@ ZONES = {
     4: "urethra",
     5: "lesion",
     6: "calcification",
+    7: "bladder",
+    8: "seminal vesicles",
+    9: "rectal wall",
 }
-"""Values of the zone volumes, which divide the gland."""
+"""Values of the zone volumes: what the prostate (1 to 6) and its neighbourhood consist of."""
 
 # T2 signal (arbitrary units) and its texture; echo level (dB, peripheral zone = 0) and its texture (dB);
 # attenuation beyond what the time gain compensation makes good (dB/mm, one way and back together).
 _LOOKS: dict[Tissue, tuple[float, float, float, float, float]] = {
-    Tissue.FAT: (520, 55, 2.5, 3.0, 0.02),
-    Tissue.MUSCLE: (130, 26, -8.0, 3.5, 0.08),
+    Tissue.FAT: (520, 60, 4.0, 3.2, 0.05),
+    Tissue.MUSCLE: (130, 26, -8.5, 3.0, 0.06),
     Tissue.CORTEX: (45, 5, 2.0, 1.0, 6.0),
     Tissue.MARROW: (430, 40, -25.0, 1.0, 4.0),
-    Tissue.VESSEL: (520, 120, -10.0, 4.0, 0.0),
+    Tissue.VESSEL: (560, 130, -13.0, 4.0, 0.0),
     Tissue.BULB: (700, 50, -3.0, 2.0, 0.05),
-    Tissue.PERIPHERAL_ZONE: (730, 65, 0.0, 1.0, 0.02),
-    Tissue.TRANSITION_ZONE: (330, 85, -4.5, 2.6, 0.10),
-    Tissue.STROMA: (150, 25, -9.0, 2.0, 0.16),
+    Tissue.PERIPHERAL_ZONE: (730, 65, 0.0, 1.0, 0.03),
+    Tissue.TRANSITION_ZONE: (330, 85, -7.0, 2.6, 0.06),
+    Tissue.STROMA: (150, 25, -11.0, 2.0, 0.12),
     Tissue.URETHRAL_RIM: (260, 30, -1.5, 1.5, 0.05),
     Tissue.URETHRA: (520, 40, -14.0, 1.0, 0.0),
     Tissue.VERUMONTANUM: (680, 20, -5.0, 1.0, 0.05),
-    Tissue.LESION: (200, 28, -7.5, 1.5, 0.06),
-    Tissue.CALCIFICATION: (40, 5, 13.0, 0.5, 6.0),
+    Tissue.LESION: (200, 28, -9.0, 1.5, 0.06),
+    Tissue.CALCIFICATION: (40, 5, 19.0, 0.5, 5.0),
     Tissue.URINE: (960, 8, -45.0, 0.0, -0.06),
     Tissue.BLADDER_WALL: (170, 20, -3.0, 1.5, 0.04),
     Tissue.SEMINAL_VESICLE: (720, 60, -14.0, 2.0, -0.01),
@@ -81,23 +84,19 @@ ECHO_TEXTURE_DB = _column(3)
 ATTENUATION_DB_PER_MM = _column(4)
 
 
-def _numbers(of: dict[Tissue, int]) -> NDArray[np.uint8]:
-    return np.array([of.get(tissue, 0) for tissue in Tissue], dtype=np.uint8)
-
-
-ZONE_OF = _numbers(
-    {
-        Tissue.PERIPHERAL_ZONE: 1,
-        Tissue.TRANSITION_ZONE: 2,
-        Tissue.STROMA: 3,
-        Tissue.URETHRAL_RIM: 4,
-        Tissue.URETHRA: 4,
-        Tissue.VERUMONTANUM: 4,
-        Tissue.LESION: 5,
-        Tissue.CALCIFICATION: 6,
-    }
-)
-"""Zone number of each tissue, by tissue number (valid inside the gland)."""
-
-LABEL_OF = _numbers({Tissue.URINE: 2, Tissue.BLADDER_WALL: 2, Tissue.SEMINAL_VESICLE: 3, Tissue.RECTAL_WALL: 4})
-"""Label number of each tissue outside the gland, by tissue number; inside the gland every tissue is 1."""
+_ZONE_OF_TISSUE = {
+    Tissue.PERIPHERAL_ZONE: 1,
+    Tissue.TRANSITION_ZONE: 2,
+    Tissue.STROMA: 3,
+    Tissue.URETHRAL_RIM: 4,
+    Tissue.URETHRA: 4,
+    Tissue.VERUMONTANUM: 4,
+    Tissue.LESION: 5,
+    Tissue.CALCIFICATION: 6,
+    Tissue.URINE: 7,
+    Tissue.BLADDER_WALL: 7,
+    Tissue.SEMINAL_VESICLE: 8,
+    Tissue.RECTAL_WALL: 9,
+}
+ZONE_OF = np.array([_ZONE_OF_TISSUE.get(tissue, 0) for tissue in Tissue], dtype=np.uint8)
+"""Zone of each tissue, by tissue number. Outside the gland the urethra is none."""

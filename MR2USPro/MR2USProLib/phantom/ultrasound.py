@@ -1,9 +1,9 @@
 """From scatterers to grey levels: what the two image planes of the probe have in common.
 
 Scatterers are fixed in the tissue: one complex random field, weighted by the echo strength, plus the coherent
-reflection of surfaces. Either plane sums them over its thickness, spreads them by a point spread function that depends on
-depth, weakens them by what lies before them, adds what belongs to the probe and to the electronics, and only then takes
-the envelope and its logarithm. So speckle moves with the tissue, by fractions of a pixel too.
+reflection of surfaces. Either plane sums them over its thickness, spreads them by a point spread function that depends
+on depth, weakens them by what lies before them, adds what belongs to the probe and to the electronics, and only then
+takes the envelope and its logarithm. So speckle moves with the tissue, by fractions of a pixel too.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ AXIAL_SIGMA_MM = 0.20
 PREFILTER_MM = 0.18  # keeps the scatterers' white noise below what interpolation can carry
 ELEVATION_SIGMA_MM = 0.75
 ELEVATIONS_MM = np.arange(-2.0, 2.01, 0.5)
-PERIPHERAL_ZONE_GREY = 118.0
-GREY_PER_DB = 255 / 58
+PERIPHERAL_ZONE_GREY = 125.0
+GREY_PER_DB = 255 / 60
+VIDEO_SIGMA_PX = 0.8
 
 
 @dataclass(frozen=True)
@@ -170,5 +171,5 @@ def noise_gain(depth_mm: NDArray[np.float64], how: Difficulty) -> Real:
 
 def compress(image: Complex, gain_db: float) -> Real:
     """Grey levels (float, 0 to 255) of the logarithm of the envelope."""
-    power = np.maximum(image.real**2 + image.imag**2, 1e-9)
-    return np.clip(PERIPHERAL_ZONE_GREY + GREY_PER_DB * (10 * np.log10(power) + gain_db), 0, 255)
+    envelope = cv2.GaussianBlur(np.abs(image), (0, 0), VIDEO_SIGMA_PX)  # the scanner's video filter
+    return np.clip(PERIPHERAL_ZONE_GREY + GREY_PER_DB * (20 * np.log10(np.maximum(envelope, 1e-5)) + gain_db), 0, 255)
