@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Protocol
 
 import torch
@@ -53,10 +54,8 @@ class Bridge:
 
         Algorithm 1 draws from all but the last: at t = 1 there is nothing left to predict.
         """
-        harmonic = [0.0]
-        for n in range(1, self.steps):
-            harmonic.append(harmonic[-1] + 1 / n)
-        return (0.0, *(0.5 + 0.5 * h / (harmonic[-1] or 1.0) for h in harmonic))
+        harmonic = list(accumulate((1 / n for n in range(1, self.steps)), initial=0.0))
+        return (0.0, *(0.5 + 0.5 * h / harmonic[-1] for h in harmonic)) if self.steps > 1 else (0.0, 1.0)
 
     def conditional(self, x_m: Tensor, x_n: Tensor, t_m: float, t: float, t_n: float) -> tuple[Tensor, float]:
         """Mean and variance of X_t given both ends of the interval (equation 2).
