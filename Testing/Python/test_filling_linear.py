@@ -95,6 +95,7 @@ def test_linear_is_scored_on_hidden_planes():
     assert set(check.hidden) <= set(range(2, 28, 2))
     # Linear interpolation over 4 planes of a parabola (k/3)^2: off by (2/3)^2 wherever it is hidden.
     assert check.psnr_linear_db == pytest.approx(20 * np.log10(255 * 9 / 4), abs=1e-3)
+    assert (check.gap_scored, check.gap_filled) == (4, 2)
     np.testing.assert_array_equal(filled[measured], truth[measured])
 
 
@@ -114,12 +115,12 @@ def test_psnr_by_hand():
 
 
 def test_the_verdict_in_plain_words():
-    check = FillingCheck((4, 9), 20.61, 21.37)
+    check = FillingCheck((4, 9), 20.61, 21.37, 3.8, 2.6)
     assert check.better == "dip"
     assert check.sentence == (
         "On 2 measured planes hidden from both, the deep image prior reaches 21.4 dB and linear interpolation 20.6 dB "
-        "(PSNR): the deep image prior is the better one."
+        "(PSNR): the deep image prior is the better one. The gaps span 3.8 planes there and 2.6 where it counts."
     )
-    assert FillingCheck((4,), 20.0, 19.0).better == "linear"
-    assert "neither is clearly better" in FillingCheck((4,), 20.0, 20.05).sentence
-    assert "1 measured plane hidden" in FillingCheck((4,), 20.0, None).sentence
+    assert FillingCheck((4,), 20.0, 19.0, 4, 2).better == "linear"
+    assert "neither is clearly better" in FillingCheck((4,), 20.0, 20.05, 4, 2).sentence
+    assert "1 measured plane hidden" in FillingCheck((4,), 20.0, None, 4, 2).sentence

@@ -17,10 +17,10 @@ from itertools import pairwise
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from ..errors import InputError
 from ..progress import SILENT, Progress
 from .filling import GreyVolume, Mask, bracket, checked, psnr_db
 
@@ -134,7 +134,7 @@ def fill_dip(
         progress: told about every step.
 
     Raises:
-        InputError: nothing was measured inside the fan.
+        InputError: fewer than three planes to learn from were measured inside the fan.
         Cancelled: the user asked to stop.
     """
     settings = settings or DeepImagePrior()
@@ -144,6 +144,13 @@ def fill_dip(
     scored[list(held_out)] = measured[list(held_out)]
     grey = values / np.float32(255)
     rng = np.random.default_rng(seed)
+    planes = np.flatnonzero(seen.any(axis=(1, 2)))
+    if len(planes) < 3:
+        raise InputError(
+            f"The deep image prior needs at least three measured planes to learn from, not {len(planes)}: choose "
+            "linear filling, or a video with more transverse frames."
+        )
+    narrowest = int((planes[2:] - planes[:-2]).min())
     fitting, painting = progress.part(0.0, 0.95), progress.part(0.95, 1.0)
     curve: list[float] = []
     with torch.random.fork_rng():
@@ -164,9 +171,9 @@ def fill_dip(
             schedule.step()
             average.update_parameters(network)
             if held_out and (step + 1) * 10 // settings.steps > step * 10 // settings.steps:
-                estimate = _paint(average, grey, seen, sorted(held_out), device)
+                estimate = _paint(average, grey, seen, sorted(held_out), narrowest, device)
                 curve.append(psnr_db(estimate, values, scored))
-        prior = _paint(average, grey, measured, range(len(grey)), device, painting)
+        prior = _paint(average, grey, measured, range(len(grey)), narrowest, device, painting)
     prior = np.where(inside, prior, np.float32(0))
     return DipResult(np.where(measured, values, prior), prior, tuple(curve), settings.steps)
 
@@ -175,7 +182,7 @@ _CHANNELS = 9
 """The guess, the four planes around as differences from it, and their distances."""
 
 
-def _context(grey: GreyVolume, known: Mask, planes: Sequence[int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _context(grey: GreyVolume, known: Mask, planes: Sequence[int]) -> tuple[GreyVolume, GreyVolume, GreyVolume]:
     """What the network is told about some planes, and the guess that it improves.
 
     Neither looks at the plane itself: only at known voxels of the same column strictly before and after it.
@@ -186,14 +193,15 @@ def _context(grey: GreyVolume, known: Mask, planes: Sequence[int]) -> tuple[NDAr
         planes: slices k to describe.
 
     Returns:
-        Context (plane, channel, j, i), and the linear interpolation (plane, j, i).
+        Context (plane, channel, j, i), the linear interpolation (plane, j, i), and how many planes lie from the known
+        voxel before to the one after (plane, j, i), twice the distance where only one side has any.
     """
     count = len(known)
     before, after = bracket(known)
     # A border on either side, so that looking beyond the ends finds "none" there.
     before = np.concatenate([np.full_like(before[:1], -1), before])  # before[k + 1] is at or before k
     after = np.concatenate([after, np.full_like(after[:1], count)])
-    contexts, guesses = [], []
+    contexts, guesses, widths = [], [], []
     for k in planes:
         b1, a1 = before[k], after[k + 1]
         b2 = np.take_along_axis(before, np.maximum(b1, 0)[None], axis=0)[0]
@@ -210,7 +218,8 @@ def _context(grey: GreyVolume, known: Mask, planes: Sequence[int]) -> tuple[NDAr
         distances = [np.minimum(np.abs(at - k), FARTHEST).astype(np.float32) / FARTHEST for at in around]
         contexts.append(np.stack([guess, *(plane - guess for plane in looked), *distances]))
         guesses.append(guess)
-    return np.stack(contexts), np.stack(guesses)
+        widths.append(np.abs(k - b1) + np.abs(a1 - k))
+    return np.stack(contexts), np.stack(guesses), np.stack(widths).astype(np.float32)
 
 
 def _hide_and_seek(
@@ -231,15 +240,15 @@ def _hide_and_seek(
         hidden = candidates[rng.random(len(candidates)) < rng.uniform(0.0, 0.5)]
         left = known.copy()
         left[hidden] = False
-        context, guess = _context(values, left, [int(k) for k in targets])
+        context, guess, _ = _context(values, left, [int(k) for k in targets])
         patches = [context, guess, values[targets], known[targets].astype(np.float32)]
         if rng.random() < 0.5:  # the sweep could have run the other way
             patches[0] = context[:, [0, 4, 3, 2, 1, 8, 7, 6, 5]]
         if rng.random() < 0.5:  # and the patient is nearly symmetric
             patches = [patch[..., ::-1] for patch in patches]
         windows.append(patches)
-    context, guess, truth, weight = (torch.from_numpy(np.concatenate(both)) for both in zip(*windows, strict=True))
-    return context, guess, truth, weight
+    contexts, guesses, truths, weights = (torch.from_numpy(np.concatenate(part)) for part in zip(*windows, strict=True))
+    return contexts, guesses, truths, weights
 
 
 def _paint(
@@ -247,18 +256,24 @@ def _paint(
     grey: GreyVolume,
     known: Mask,
     planes: Sequence[int],
+    narrowest: int,
     device: str,
     progress: Progress = SILENT,
 ) -> GreyVolume:
-    """The network's grey values 0 to 255 of some planes, each from the known voxels around it; 0 elsewhere."""
+    """The network's grey values 0 to 255 of some planes, each from the known voxels around it; 0 elsewhere.
+
+    Where a gap is narrower than any that the fit could make (every second plane measured leaves gaps of two, hiding
+    makes them four), the correction of the linear guess shrinks as that guess's error does, with the gap squared.
+    """
     painted = np.zeros_like(grey)
     network.eval()
     with torch.no_grad():
         for start in range(0, len(planes), PLANES_AT_ONCE):
             progress.report(start / len(planes), "Painting the planes between")
             chosen = list(planes[start : start + PLANES_AT_ONCE])
-            context, guess = (torch.from_numpy(x).to(device) for x in _context(grey, known, chosen))
-            out = guess + network(context.contiguous(memory_format=torch.channels_last))[:, 0]
+            context, guess, width = (torch.from_numpy(x).to(device) for x in _context(grey, known, chosen))
+            trust = (width / narrowest).clamp(max=1) ** 2
+            out = guess + trust * network(context.contiguous(memory_format=torch.channels_last))[:, 0]
             painted[chosen] = 255 * out.clamp(0, 1).cpu().numpy()
     progress.report(1.0)
     return painted
