@@ -167,7 +167,7 @@ def test_speckle_stays_light_and_keeps_its_outlines():
     speckle = Volume(np.random.default_rng(0).uniform(0, 255, grid.shape).astype(np.uint8), grid)
     gland = sphere(grid.centre_mm, 12.0, grid)
     picture = pictures.overlay_cuts(speckle, speckle, speckle, gland, gland, gland)
-    assert len(picture.png) < 450_000  # ten of them, in base64, make 6 MB
+    assert len(picture.png) < 480_000  # nine of them, in base64, make 6 MB
     rgb = opened(picture)
     assert blue(rgb).sum() > 500
     assert (rgb[:, :3] == 255).all()  # the sheet is white

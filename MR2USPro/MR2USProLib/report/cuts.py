@@ -192,11 +192,11 @@ def _scale_bar(axes: Axes, cut: Cut) -> None:
 
 
 MOST_BYTES = 400_000
-"""What a picture may weigh in all its colours; ten of them and the page stay below 6 MB."""
+"""What a picture may weigh in all its colours; a page of ten stays below 6 MB."""
 
 
 def png(figure: Figure) -> bytes:
-    """A figure as a PNG: in all its colours, or in 256 where speckle makes it heavy and hides their steps."""
+    """A figure as a PNG: in all its colours, or in 256 and dithered where it would be heavy."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     full = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
@@ -205,11 +205,11 @@ def png(figure: Figure) -> bytes:
     if stream.tell() <= MOST_BYTES:
         return stream.getvalue()
     # maximum coverage keeps thin lines and rare colours, which the median cut gives up
-    indexed = full.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-    palette = np.array(indexed.getpalette(), dtype=np.uint8).reshape(-1, 3)
+    best = full.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    palette = np.array(best.getpalette(), dtype=np.uint8).reshape(-1, 3)
     for level in (0, 255):  # black panels and the white sheet stay exactly that
         palette[np.abs(palette.astype(int) - level).sum(axis=1).argmin()] = level
-    indexed.putpalette(palette.tobytes())
+    best.putpalette(palette.tobytes())
     stream = io.BytesIO()
-    indexed.save(stream, "PNG", optimize=True)
+    full.quantize(palette=best, dither=Image.Dither.FLOYDSTEINBERG).save(stream, "PNG", optimize=True)
     return stream.getvalue()
