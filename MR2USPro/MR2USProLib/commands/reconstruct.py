@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,7 +99,7 @@ def summary(exam: Exam, result: pipeline.Reconstruction) -> dict[str, object]:
         "measured_share_of_fan": float(result.placement.measured.sum() / _fan_voxels(result)),
     }
     if result.filling is not None:
-        figures["filling"] = result.filling.as_dict()
+        figures["filling"] = asdict(result.filling)
     return figures
 
 

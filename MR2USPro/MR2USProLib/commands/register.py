@@ -131,6 +131,6 @@ def _metrics(
         "harmonic_energy": harmonic_energy(residual).as_dict(),
     }
     if result.translation is not None:
-        metrics["translation"] = result.translation.health.as_dict()
+        metrics["translation"] = result.asdict(translation.health)
     metrics["valid_share_of_region"] = float(np.mean(result.pair.valid))
     return metrics

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -79,7 +80,7 @@ def translation_section(pair: Pair, translation: Translation) -> Section:
             pictures.translated_pair(pair.mr, pair.us, Volume(translation.mr, grid), Volume(translation.us, grid)),
             charts.loss_curves(translation.history),
         ),
-        (_named_figures("Signs of collapse", health.as_dict()),),
+        (_named_figures("Signs of collapse", asdict(health)),),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -57,7 +58,7 @@ def run(
             translation = pipeline.translate(
                 pair, strict_paper=strict_paper, seed=seed, device=place, progress=progress
             )
-        record.results = {"health": translation.health.as_dict()}
+        record.results = {"health": asdict(translation.health)}
         Volume(translation.mr, pair.us.grid).write(folder / "mr_translated.nrrd")
         Volume(translation.us, pair.us.grid).write(folder / "us_translated.nrrd")
         section = translation_section(pair, translation)
