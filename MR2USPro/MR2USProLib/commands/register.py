@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -131,6 +131,6 @@ def _metrics(
         "harmonic_energy": harmonic_energy(residual).as_dict(),
     }
     if result.translation is not None:
-        metrics["translation"] = result.asdict(translation.health)
+        metrics["translation"] = asdict(result.translation.health)
     metrics["valid_share_of_region"] = float(np.mean(result.pair.valid))
     return metrics
