@@ -18,6 +18,7 @@ from .probe import PROBE
 from .shapes import Field
 from .tissues import ATTENUATION_DB_PER_MM, ECHO_DB, ECHO_TEXTURE_DB, Tissue
 
+SAGITTAL_REACH_MM = 5.0
 SLAB = 8
 """Slices worked on at a time: bounds the memory, and the time until a cancel is heard."""
 
@@ -40,25 +41,42 @@ class Acoustics:
 
 
 def from_anatomy(
-    anatomy: Anatomy, pose: Pose, grid: Grid, progress: Progress = SILENT
+    anatomy: Anatomy, pose: Pose, grid: Grid, transverse_end_mm: float, progress: Progress = SILENT
 ) -> tuple[Acoustics, NDArray[np.uint8], NDArray[np.uint8]]:
-    """The acoustics of the deformed anatomy, and its labels and zones on the same grid."""
-    echo, mirror, attenuation = (np.empty(grid.shape, np.float32) for _ in range(3))
-    label, zone = np.empty(grid.shape, np.uint8), np.empty(grid.shape, np.uint8)
+    """The acoustics of the deformed anatomy, and its labels and zones on the same grid.
+
+    Args:
+        anatomy: the patient.
+        pose: where he lies before the probe.
+        grid: where to ask, in the TRUS world.
+        transverse_end_mm: the lowest z that the transverse plane reaches. Below it only the sagittal plane looks, and
+            only what lies about x = 0 is worked out.
+        progress: told about every few slices.
+    """
+    echo, mirror, attenuation = (np.zeros(grid.shape, np.float32) for _ in range(3))
+    label, zone = np.zeros(grid.shape, np.uint8), np.zeros(grid.shape, np.uint8)
     count = grid.shape[0]
+    middle = slice(*np.round(grid.to_index([[-SAGITTAL_REACH_MM, 0, 0], [SAGITTAL_REACH_MM, 0, 0]])[:, 0]).astype(int))
     for step in progress.steps(-(-count // SLAB), "tissue before the probe"):
+        put = slice(step * SLAB, min((step + 1) * SLAB, count))
+        columns = slice(0, grid.shape[2]) if grid.to_world((0, 0, put.start))[2] >= transverse_end_mm else middle
         # one slice more on either side, for the gradients of the distances
-        first, last = max(step * SLAB - 1, 0), min((step + 1) * SLAB + 1, count)
-        slab = _part(grid, first, last)
+        first, last = max(put.start - 1, 0), min(put.stop + 1, count)
+        keep = slice(put.start - first, put.stop - first)
+        slab = Grid(
+            (last - first, grid.shape[1], columns.stop - columns.start),
+            grid.spacing_mm,
+            tuple(grid.to_world((columns.start, 0, first))),
+            grid.direction,
+        )
         points = slab.points()
         sample = anatomy.sample(pose.to_anatomy(points))
-        keep = slice(step * SLAB - first, min((step + 1) * SLAB, count) - first)
-        put = slice(step * SLAB, min((step + 1) * SLAB, count))
         here, within = labels(sample)
-        echo[put] = _echo(sample).reshape(slab.shape)[keep]
-        mirror[put] = _mirror(sample, slab, points)[keep]
-        attenuation[put] = ATTENUATION_DB_PER_MM[sample.tissue].reshape(slab.shape)[keep]
-        label[put], zone[put] = here.reshape(slab.shape)[keep], within.reshape(slab.shape)[keep]
+        echo[put, :, columns] = _echo(sample).reshape(slab.shape)[keep]
+        mirror[put, :, columns] = _mirror(sample, slab, points)[keep]
+        attenuation[put, :, columns] = ATTENUATION_DB_PER_MM[sample.tissue].reshape(slab.shape)[keep]
+        label[put, :, columns] = here.reshape(slab.shape)[keep]
+        zone[put, :, columns] = within.reshape(slab.shape)[keep]
     return Acoustics(echo, mirror, attenuation, grid), label, zone
 
 
@@ -72,8 +90,11 @@ def from_t2(mr: Volume, transform: sitk.Transform, grid: Grid, progress: Progres
         progress: told at the beginning and the end.
     """
     progress.report(0.0, "tissue before the probe")
-    low, high = np.percentile(mr.array, (1, 99))
-    t2 = mr.resampled(grid, transform, "linear", float(low)).array.astype(np.float32)
+    # Past its end the image goes on as it was at its edge: a sweep shows more than most MR volumes hold.
+    image = sitk.Resample(sitk.Cast(mr.to_sitk(), sitk.sitkFloat32), grid.to_sitk(), transform, sitk.sitkLinear, 0.0,
+                          sitk.sitkFloat32, True)  # fmt: skip
+    t2 = sitk.GetArrayFromImage(image)
+    low, high = np.percentile(t2, (2, 98))
     t2 = np.clip((t2 - low) / max(high - low, 1e-6), 0, 1.15).astype(np.float32)
     db = np.interp(t2, (0, 0.12, 0.3, 0.55, 0.8, 1.0, 1.15), (-24, -11, -6, -1, 2, 1, -12))
     smooth = gaussian_filter(t2, 1.0)
@@ -83,7 +104,7 @@ def from_t2(mr: Volume, transform: sitk.Transform, grid: Grid, progress: Progres
     beam = _beam(points)
     towards = slope[..., 1] * -beam[..., 1] + slope[..., 2] * beam[..., 0]  # j runs against y
     facing = (towards / steep) ** 4
-    mirror = 6.0 * np.clip(steep - 0.06, 0, 0.3) * facing
+    mirror = 5.0 * np.clip(steep - 0.06, 0, 0.2) * facing
     gap = _probe_distance(points) < 1.0
     db = np.where(gap, -24, db)
     progress.report(1.0)
@@ -93,11 +114,6 @@ def from_t2(mr: Volume, transform: sitk.Transform, grid: Grid, progress: Progres
         np.full(grid.shape, 0.04, np.float32),
         grid,
     )
-
-
-def _part(grid: Grid, first: int, last: int) -> Grid:
-    """Slices ``first`` to ``last - 1``."""
-    return Grid((last - first, *grid.shape[1:]), grid.spacing_mm, tuple(grid.to_world((0, 0, first))), grid.direction)
 
 
 def _echo(sample: Sample) -> Field:
@@ -126,7 +142,6 @@ def _mirror(sample: Sample, grid: Grid, points: NDArray[np.float64]) -> Field:
         _, down, across = np.gradient(d, *grid.spacing_mm[::-1])
         facing = np.abs(across * beam[..., 0] - down * beam[..., 1])  # j runs against y
         total += strength * np.exp(-((d / 0.35) ** 2)) * np.clip(facing, 0, 1) ** 4
-    # The bladder's inner surface is cut off where it meets the gland; no surface reflects inside the gland.
     return total
 
 

@@ -56,7 +56,7 @@ class Flow:
         total += (gauss * (2 - squared * narrow)) @ q + push.sum(1)[:, None] * points - push @ c
         return total
 
-    def displacement(self, points: Points, scale: float, steps: int = 4) -> Points:
+    def displacement(self, points: Points, scale: float, steps: int = 3) -> Points:
         """How far the flow carries points (n, 3) in a time of ``scale`` (Runge-Kutta of fourth order)."""
         h = scale / steps
         moved = np.array(points, dtype=np.float64)

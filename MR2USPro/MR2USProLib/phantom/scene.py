@@ -89,7 +89,9 @@ def patient_scene(how: Difficulty, rng: np.random.Generator, progress: Progress 
     top, extent = _cover(points, rng)
     by = np.array([rng.uniform(-2, 2), -PROBE.face_mm - wall_y, top])
     pose = pose.shifted(by, rng.uniform(-60, 60, 3))
-    acoustics, label, zones = from_anatomy(anatomy, pose, _acoustic_grid(extent), progress.part(0.05, 0.55))
+    acoustics, label, zones = from_anatomy(
+        anatomy, pose, _acoustic_grid(extent), -(extent + 5), progress.part(0.05, 0.55)
+    )
     trus_centre = np.array([0, -PROBE.depth_mm / 2, -extent / 2])
     off_centre = _fov_offset(points.mean(0) + by - trus_centre, rng)
     grid = oblique_grid(rng, pose.scanner_mm + inside.mean(0) - off_centre)
