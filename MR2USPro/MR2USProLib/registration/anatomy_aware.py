@@ -106,9 +106,10 @@ def fit_anatomy_aware(
         network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # missing in torch's stubs
         history = _optimise(network, pictures, levels, mask, spacing_mm, settings, progress)
     network.eval()
-    with torch.no_grad():
-        time = torch.zeros(1, dtype=torch.long, device=device)
-        velocity = network(pictures[0], pictures[1], pictures[1], time).velocity
+    with torch.no_grad():  # the same pair twice: that too is faster than batch 1
+        time = torch.zeros(2, dtype=torch.long, device=device)
+        pair = [picture.expand(2, -1, -1, -1, -1) for picture in pictures]
+        velocity = network(pair[0], pair[1], pair[1], time).velocity[:1]
         full = mask.shape[2:]
         there, back = (resize(integrate(v), full) for v in (velocity, -velocity))
     return FittedDeformation(_to_array(there, fixed.shape), _to_array(back, fixed.shape), history)
@@ -126,7 +127,7 @@ def _optimise(
     """Minimise eq. 19 over the network's weights; the history of its terms."""
     device = mask.device
     schedule = NoiseSchedule().to(device)
-    optimiser = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
+    optimiser = torch.optim.Adam(network.parameters(), lr=settings.learning_rate, fused=True)
     decay = torch.optim.lr_scheduler.CosineAnnealingLR(
         optimiser, settings.iterations, eta_min=settings.learning_rate / 10
     )

@@ -48,6 +48,14 @@ def channels_to_blocks(image: Tensor) -> Tensor:
     return cut.permute(0, 1, 5, 2, 6, 3, 7, 4).reshape(batch, channels // 8, depth * 2, height * 2, width * 2)
 
 
+class Pointwise(nn.Linear):
+    """A 1x1x1 convolution, as the matrix product that it is: as a convolution the CPU takes a slow path."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, channels_in, ...) to (batch, channels, ...)."""
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+
+
 class TimeEmbedding(nn.Module):
     """Sinusoids of the diffusion time, mixed by two layers: (batch,) to (batch, channels)."""
 
@@ -73,7 +81,7 @@ class ResidualBlock(nn.Module):
         self.second = nn.Sequential(
             nn.SiLU(), nn.Conv3d(channels, channels, 3, padding=1), nn.GroupNorm(GROUPS, channels)
         )
-        self.shortcut = nn.Conv3d(channels_in, channels, 1) if channels_in != channels else nn.Identity()
+        self.shortcut = Pointwise(channels_in, channels) if channels_in != channels else nn.Identity()
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
         """Features (batch, channels_in, ...) and time (batch, time_channels) to (batch, channels, ...)."""
@@ -92,7 +100,7 @@ class CrossAttention(nn.Module):
         super().__init__()
         self.heads = heads
         self.norm = nn.GroupNorm(GROUPS, channels)
-        self.project = nn.Conv3d(channels, channels, 1)
+        self.project = Pointwise(channels, channels)
 
     def attend(self, query: Tensor, key_value: Tensor) -> Tensor:
         """(batch, channels, ...) from two of the same shape: in each head, softmax(K) V^T applied to the query."""
@@ -135,7 +143,7 @@ class AnatomyAwareNetwork(nn.Module):
         self.channels = tuple(channels)
         time_channels = 4 * self.channels[0]
         self.time = TimeEmbedding(time_channels)
-        self.stem = nn.Conv3d(3 * 8, self.channels[0], 1)
+        self.stem = Pointwise(3 * 8, self.channels[0])
         self.encoder = nn.ModuleList(ResidualBlock(c, c, time_channels) for c in self.channels)
         pairs = list(zip(self.channels, self.channels[1:], strict=False))
         self.down = nn.ModuleList(nn.Conv3d(fine, coarse, 3, stride=2, padding=1) for fine, coarse in pairs)
