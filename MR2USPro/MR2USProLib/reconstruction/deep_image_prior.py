@@ -11,6 +11,7 @@ others, so it can never copy what it is asked for, and what it learns is what fi
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -26,6 +27,9 @@ from .filling import GreyVolume, Mask, bracket, checked, psnr_db
 
 FARTHEST = 12
 """Planes farther away than this look the same to the network."""
+
+LOOKS = 10
+"""How often the held-out planes are looked at."""
 
 PLANES_AT_ONCE = 8
 """Planes painted in one go, which bounds the memory and the time until a cancel is heard."""
@@ -48,8 +52,8 @@ class DeepImagePrior:
     channels: tuple[int, ...] = (16, 24, 32, 32)
     patch_px: int = 64
     batch: int = 8
-    learning_rate: float = 0.01
-    averaging: float = 0.98
+    learning_rate: float = 0.005
+    averaging: float = 0.95
 
 
 @dataclass(frozen=True)
@@ -59,9 +63,10 @@ class DipResult:
     Attributes:
         values: (k, j, i) measured voxels verbatim, the network's elsewhere, 0 outside the fan.
         prior: (k, j, i) the network alone: every plane painted from the measured ones around it, never from itself.
-        held_out_psnr_db: PSNR on the held-out planes, at ten steps evenly spread over the fit; the last is that of the
-            network which painted the volume. Empty where no planes were held out.
-        steps: gradient steps done.
+        held_out_psnr_db: PSNR on the held-out planes before the fit, where the network still is linear interpolation,
+            and at ten steps evenly spread over it. Empty where no planes were held out.
+        steps: gradient steps after which the network painted the volume: those with the best of these figures, which
+            may be none at all; all of them where no planes were held out.
     """
 
     values: GreyVolume
@@ -128,7 +133,8 @@ def fill_dip(
         measured: (k, j, i) voxels that a transverse frame wrote.
         inside: (j, i) or (k, j, i) the fan.
         settings: how the network is built and fitted.
-        held_out: slices k that the fit never sees, to score it. They stay measured planes in the result.
+        held_out: slices k that the fit never sees: they score it, and say after how many steps it was best. They stay
+            measured planes in the result.
         seed: same seed, same result on one machine.
         device: what torch calls the device.
         progress: told about every step.
@@ -161,6 +167,18 @@ def fill_dip(
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimiser, settings.learning_rate, total_steps=settings.steps, pct_start=0.1
         )
+
+        best, best_steps = average.state_dict(), settings.steps
+
+        def look(steps: int) -> None:
+            nonlocal best, best_steps
+            estimate = _paint(average, grey, seen, sorted(held_out), narrowest, device)
+            curve.append(psnr_db(estimate, values, scored))
+            if curve[-1] >= max(curve):
+                best, best_steps = deepcopy(average.state_dict()), steps
+
+        if held_out:
+            look(0)
         for step in fitting.steps(settings.steps, "Fitting the deep image prior"):
             context, guess, truth, weight = (x.to(device) for x in _hide_and_seek(grey, seen, settings, rng))
             painted = guess + network(context.contiguous(memory_format=torch.channels_last))[:, 0]
@@ -170,12 +188,13 @@ def fill_dip(
             optimiser.step()
             schedule.step()
             average.update_parameters(network)
-            if held_out and (step + 1) * 10 // settings.steps > step * 10 // settings.steps:
-                estimate = _paint(average, grey, seen, sorted(held_out), narrowest, device)
-                curve.append(psnr_db(estimate, values, scored))
+            if held_out and (step + 1) * LOOKS // settings.steps > step * LOOKS // settings.steps:
+                look(step + 1)
+        if held_out:
+            average.load_state_dict(best)
         prior = _paint(average, grey, measured, range(len(grey)), narrowest, device, painting)
     prior = np.where(inside, prior, np.float32(0))
-    return DipResult(np.where(measured, values, prior), prior, tuple(curve), settings.steps)
+    return DipResult(np.where(measured, values, prior), prior, tuple(curve), best_steps)
 
 
 _CHANNELS = 9
@@ -241,6 +260,8 @@ def _hide_and_seek(
         left = known.copy()
         left[hidden] = False
         context, guess, _ = _context(values, left, [int(k) for k in targets])
+        if rng.random() < 0.25:  # as in the last gap of the sweep, where there is no second plane beyond
+            context[:, [1, 5]] = context[:, [2, 6]]
         patches = [context, guess, values[targets], known[targets].astype(np.float32)]
         if rng.random() < 0.5:  # the sweep could have run the other way
             patches[0] = context[:, [0, 4, 3, 2, 1, 8, 7, 6, 5]]
