@@ -190,8 +190,9 @@ class Environment:
             process.wait()
             raise
         if process.wait():
-            for line in lines[-8:]:
-                say("  " + line)
+            telling = [line for line in lines if "ERROR" in line or "Retrying" in line] or lines
+            for line in telling[-8:]:
+                say("  " + line.strip())
             sys.exit(
                 f"The packages could not be installed (all that pip said is in {log}): check that this machine "
                 "reaches a package registry and has free disk space, and call again."
