@@ -109,7 +109,7 @@ class Environment:
             if fault:
                 self._create(fault)
             else:
-                say("What MR2USPro requires has changed: bringing .venv up to date.")
+                say(f"Bringing .venv up to date with what MR2USPro requires{self._with_tests()}.")
             self._install(lock)
             self.stamp.write_text(json.dumps(self._wanted()), encoding="utf-8")
             with contextlib.suppress(FileNotFoundError):
@@ -130,15 +130,17 @@ class Environment:
         name = "Lib" if sys.platform == "win32" else f"lib/python{version[0]}.{version[1]}"
         return "" if (self.folder / name / "site-packages").is_dir() else "its Python was replaced by another version"
 
+    def _with_tests(self) -> str:
+        return " and the tools of its tests (pytest, ruff, mypy, slicer-core)" if self.extra == "test" else ""
+
     def _create(self, fault: str) -> None:
         import shutil
         import subprocess
 
         python = suitable_python()
-        with_tests = " and the tools of its tests (pytest, ruff, mypy, slicer-core)" if self.extra == "test" else ""
         say(
             f"Making .venv, because {fault}. It gets what MR2USPro needs (torch, MONAI, SimpleITK, OpenCV, "
-            f"scikit-learn, matplotlib and what these need){with_tests}: about 3 GB and 2 to 10 minutes, once."
+            f"scikit-learn, matplotlib and what these need){self._with_tests()}: about 3 GB and 2 to 10 minutes, once."
         )
         need_venv()
         if self.folder.is_symlink() or self.folder.is_file():
