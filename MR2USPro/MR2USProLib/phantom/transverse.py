@@ -51,7 +51,9 @@ class TransverseView:
         below = self._radius - PROBE.radius_mm
         self._sigma = lateral_sigma_mm(below) / (self._radius * self._pitch)
         plane = scatterers.grid.shape[1:]
-        power = sum((np.abs(self._form(complex_noise(rng, plane), self._fine)) ** 2).mean(1) for _ in range(6))
+        self.seen = np.abs(x) < PROBE.width_mm / 2  # the outermost beams leave the picture, and the tissue, sideways
+        power = sum(np.abs(self._form(complex_noise(rng, plane), self._fine)) ** 2 for _ in range(6))
+        power = (power * self.seen).sum(1) / self.seen.sum(1)
         smooth = np.polynomial.Polynomial.fit(self._radius, np.log(power / 6), 5)(self._radius)
         self._level = np.exp(-smooth / 2).astype(np.float32)[:, None]
         self._visible = np.clip(below / 0.4 + 0.5, 0, 1).astype(np.float32)[:, None]
