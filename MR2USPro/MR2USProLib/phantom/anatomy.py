@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .shapes import Field, SmoothNoise, capsule, ellipsoid, smooth_minimum, soft_step
+from .shapes import Field, SmoothNoise, ellipsoid, smooth_minimum, soft_step
+from .surroundings import surroundings, vesicles
 from .tissues import Tissue
 
 RECTUM_RADIUS_MM = 10.5
@@ -55,7 +56,8 @@ class Anatomy:
         volume = 0.0
         while not 31 <= volume <= 58:
             self.half_mm = np.array([rng.uniform(22.5, 27.5), rng.uniform(14, 18.5), rng.uniform(19.5, 23.5)])
-            self._halves = tuple(float(half) for half in self.half_mm)  # Python floats leave float32 arrays as they are
+            a, b, c = self.half_mm.tolist()
+            self._halves = a, b, c  # Python floats leave float32 arrays as they are
             axis = np.arange(-32, 32, 1.6, dtype=np.float32)
             x, y, z = (a.ravel() for a in np.meshgrid(axis, axis, axis, indexing="ij"))
             volume = float((self._gland(x, y, z) < 0).sum() * 1.6**3 / 1000)
@@ -70,6 +72,7 @@ class Anatomy:
         nought = np.zeros_like(behind)
         back = float(behind[np.argmin(np.abs(self._gland(nought + 7, behind, nought)))])
         self._rectum_y = back + rng.uniform(1.0, 2.0) + self._wall_mm + RECTUM_RADIUS_MM
+        self._bulb_y = float(self._urethra_y(np.array([-c - 22], np.float32))[0])
         neck_y = float(self._urethra_y(np.array([c], np.float32))[0])
         self._bladder = np.array([rng.uniform(-3, 3), neck_y - 9, c + 20.0]), np.array([rng.uniform(30, 38), 25, 23])
         self.lesions = [
@@ -96,10 +99,10 @@ class Anatomy:
         rectum = np.hypot(x, y - np.float32(self._rectum_y)) - np.float32(RECTUM_RADIUS_MM)
         bladder = ellipsoid(x, y, z, self._bladder[0], self._bladder[1]) + np.float32(3.2)
         bladder = np.maximum(bladder, 1.5 - gland)
-        tissue, bone = self._surroundings(x, y, z, coarse, fine)
-        vesicles = self._vesicles(x, y, z)
-        tissue[vesicles < 0] = Tissue.SEMINAL_VESICLE
-        folds = (vesicles < 0) & ((vesicles > -0.5) | (np.abs(fine) < 0.22))
+        tissue, bone = surroundings(x, y, z, self._halves, self._bulb_y, self._wiggle, coarse, fine)
+        vesicle = vesicles(x, y, z, self._halves, self._wiggle)
+        tissue[vesicle < 0] = Tissue.SEMINAL_VESICLE
+        folds = (vesicle < 0) & ((vesicle > -0.5) | (np.abs(fine) < 0.22))
         tissue[folds] = Tissue.BLADDER_WALL
         tissue[bladder < 3.2] = Tissue.BLADDER_WALL
         tissue[bladder < 0] = Tissue.URINE
@@ -216,62 +219,6 @@ class Anatomy:
         tissue[inside & (ellipsoid(x, y, z, np.add(self._veru, (0, 1.7, 0)), (1.9, 2.0, 4.2)) < 0)] = (
             Tissue.VERUMONTANUM
         )
-
-    def _vesicles(self, x: Field, y: Field, z: Field) -> Field:
-        _, b, c = self._halves
-        distance = np.full_like(x, 99)
-        near = (z > 0.4 * c) & (z < c + 20) & (y > 0) & (y < 3 * b) & (np.abs(x) < 30)
-        x, y, z = x[near], y[near], z[near]
-        closest = np.full_like(x, 99)
-        for n, side in enumerate((-1, 1)):
-            out = x * side
-            first, second = (float(w) for w in self._wiggle[2 * n : 2 * n + 2])
-            yc = 0.55 * b + 0.08 * out + 1.5 * np.sin(out / 3.0 + first)
-            zc = 0.95 * c + 1.5 + 0.38 * out + 1.5 * np.sin(out / 2.4 + second)
-            tube = np.hypot(y - yc, z - zc) * 0.93 - (5.0 - 0.07 * out + 0.7 * np.sin(out / 1.3 + first))
-            closest = np.minimum(closest, np.maximum(tube, np.maximum(1.2 - out, out - 26.0)))
-        distance[near] = closest
-        return distance
-
-    def _surroundings(
-        self, x: Field, y: Field, z: Field, coarse: Field, fine: Field
-    ) -> tuple[NDArray[np.uint8], Field]:
-        """Everything but the organs: fat, muscles, vessels, bone, perineum; and the distance from bone."""
-        a, b, c = self._halves
-        tissue = np.full(x.shape, Tissue.FAT, np.uint8)
-        out = np.abs(x)
-        # obturator internus
-        tissue[((out - a - 34) / 21) ** 2 + ((y + 2) / 40) ** 2 + 0.04 * coarse < 1] = Tissue.MUSCLE
-        # levator ani: a sling round gland and rectum, open to the front, narrowing to the perineum
-        narrow = 0.45 + 0.55 * soft_step(z, -c - 30, -0.1 * c)
-        rx, ry = (a + 5.5) * narrow, (b + 20) * (0.7 + 0.3 * narrow)
-        ring = np.sqrt((x / rx) ** 2 + ((y - 12) / ry) ** 2)
-        sling = np.abs((ring - 1) * np.minimum(rx, ry)) + 0.4 * coarse
-        tissue[(sling < 1.6) & (y > -0.55 * b) & (z < c + 4)] = Tissue.MUSCLE
-        # dorsal venous complex before the apex; neurovascular bundles behind the sides
-        plexus = ellipsoid(x, y, z, (0, -b - 3.5, -0.45 * c), (13, 5, 17)) + 1.5 * coarse + 0.8 * fine
-        tissue[plexus < 0] = Tissue.VESSEL
-        for n, (u, v, r) in enumerate(((0.60, 0.98, 1.3), (0.70, 0.90, 1.0), (0.52, 1.04, 0.9))):
-            bundle = np.hypot(
-                out - u * a - 1.5 * np.sin(z / 5 + float(self._wiggle[4 + n])), y - v * b - np.cos(z / 4 + n)
-            )
-            tissue[(bundle < r) & (out > 5)] = Tissue.VESSEL
-        # perineum: diaphragm and bulb
-        tissue[ellipsoid(x, y, z, (0, -2, -c - 13), (24, 14, 5.0)) + 2.2 * coarse < 0] = Tissue.MUSCLE
-        bulb_y = float(self._urethra_y(np.array([-c - 22], np.float32))[0])
-        bulb = ellipsoid(x, y, z, (0, bulb_y + 3, -c - 27), (8.5, 8, 12))
-        tissue[bulb < 1.2] = Tissue.MUSCLE
-        tissue[bulb < 0] = Tissue.BULB
-        more = 0.05 * np.clip(y - bulb_y - 8, -20, 20) - 0.05 * (z + c + 18)  # to the back and to the feet
-        tissue[(coarse + more > 0.9) & (z < -c - 3)] = Tissue.MUSCLE
-        bone = np.full_like(x, 99)
-        for side in (-1, 1):
-            ramus = capsule(x, y, z, (side * 9, -b - 19, -0.3 * c), (side * 48, -b - 15, 0.7 * c), 9.5)
-            hip = capsule(x, y, z, (side * (a + 32), -5, -60), (side * (a + 36), 5, 60), 10.0)
-            bone = np.minimum(bone, np.minimum(ramus, hip))
-        tissue[bone < 0] = Tissue.CORTEX
-        tissue[bone < -1.7] = Tissue.MARROW
-        return tissue, bone
 
     def _draw_lesion(
         self, rng: np.random.Generator, peripheral: bool
