@@ -12,10 +12,22 @@ from scipy.ndimage import gaussian_filter
 
 @dataclass(frozen=True)
 class Sweep:
-    """Frames (frame, row, column) uint8, and where the top-left pixel of each lies on the sheet, (n, 2) [x, y] px."""
+    """A sweep and its truth.
+
+    ``offsets_px`` (n, 2) [x, y]: where the top-left pixel of each frame lies on the sheet, relative to the first.
+    ``sheet``: what a probe without reverberation, noise and overlay would show of the whole sheet, in grey levels; its
+    first pixel has the offset ``sheet_origin_px``.
+    """
 
     frames: NDArray[np.uint8]
     offsets_px: NDArray[np.float64]
+    sheet: NDArray[np.float64]
+    sheet_origin_px: tuple[int, int]
+
+
+def grey_levels(echo: NDArray[np.complex128]) -> NDArray[np.float64]:
+    """Log compression of 60 dB to 0 to 255."""
+    return np.clip(150 + 20 * np.log10(np.abs(echo) + 1e-6) * 255 / 60, 0, 255)
 
 
 def steady(n: int, step_px: float) -> NDArray[np.float64]:
@@ -73,9 +85,8 @@ def sweep(
         echo = np.sqrt(1 - decorrelation) * echo + np.sqrt(decorrelation) * fresh
         if bands:
             echo = echo + band
-        grey = 150 + 20 * np.log10(np.abs(echo) + 1e-6) * 255 / 60
-        frames[t] = np.clip(grey, 0, 255).astype(np.uint8)
+        frames[t] = grey_levels(echo).astype(np.uint8)
     if overlay:
         frames[:, 6:16, 10:60:4] = 255
         frames[:, ::20, -12:-4] = 230
-    return Sweep(frames, offsets)
+    return Sweep(frames, offsets, grey_levels(sheet), (int(low[0]), int(low[1])))

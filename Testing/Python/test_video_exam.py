@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 import SimpleITK as sitk
+
 from MR2USProLib.errors import InputError
 from MR2USProLib.video.exam import read_exam
 from MR2USProLib.video.frames import to_grey_levels

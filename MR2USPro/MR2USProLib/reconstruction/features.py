@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 FeatureName = Literal["sift", "orb"]
 
-RATIO = {"sift": 0.85, "orb": 0.9}
+RATIO = {"sift": 0.9, "orb": 0.9}
 """A match must beat the second best by this factor (Lowe's test)."""
 
-LARGEST_PX = {"sift": 48_000, "orb": 160_000}
+LARGEST_PX = {"sift": 40_000, "orb": 160_000}
 """Pictures with more pixels are shrunk to about as many; SIFT doubles every edge by itself."""
 
 
@@ -53,7 +53,7 @@ class FeatureMatcher:
             return Features(np.empty((0, 2), np.float32), np.empty((0, 1), np.float32))
         # cv2.resize keeps the corners of the outer pixels, so the scale is that of the sizes and applies to centres.
         scale = np.array([mask.shape[1] / picture.shape[1], mask.shape[0] / picture.shape[0]])
-        return Features(((cv2.KeyPoint.convert(points).reshape(-1, 2) + 0.5) * scale - 0.5), descriptors)
+        return Features(((np.asarray(cv2.KeyPoint.convert(points)).reshape(-1, 2) + 0.5) * scale - 0.5), descriptors)
 
     def differences(self, frame: Features, window: Features) -> NDArray[np.float64]:
         """Coordinate differences (n, 2) [x, y] of matched points, window minus frame, in px.

@@ -15,6 +15,7 @@ from ..progress import SILENT, Progress
 from .features import FeatureName
 from .growing_map import GrowingMap
 from .localisation import Track, feather, follow
+from .polish import polish
 from .probe_layer import ProbeLayer
 
 Matcher = Literal["auto", "sift", "orb"]
@@ -45,8 +46,8 @@ class Stitching:
         map: float32 (rows, columns), mean grey level of the frames that are ``ok``, NaN where nothing was seen.
         map_origin_px: offset [x, y] of the map's first pixel.
         matcher: ``sift`` or ``orb``, the one that was used.
-        quality: share of frames placed by matching times their median correlation with the map, in [0, 1]; ``auto``
-            keeps the matcher with the higher one.
+        quality: share of frames placed by matching times their median correlation with the map as it grew, in [0, 1];
+            ``auto`` keeps the matcher with the higher one.
     """
 
     offsets_px: NDArray[np.float64]
@@ -74,7 +75,8 @@ def stitch(frames: NDArray[np.uint8], *, matcher: Matcher = "auto", progress: Pr
     """Stitch sagittal frames to a map and locate each on it.
 
     What moves with the probe is removed first; then each frame is matched against the map that has grown so far, DBSCAN
-    keeps the largest cluster of coordinate differences, and its mean, polished by correlation, is the frame's offset.
+    keeps the largest cluster of coordinate differences, and its mean is the frame's offset. At the end correlation
+    polishes all offsets to fractions of a pixel.
 
     Args:
         frames: uint8 (frame, row, column), columns along the direction of motion.
@@ -98,19 +100,19 @@ def stitch(frames: NDArray[np.uint8], *, matcher: Matcher = "auto", progress: Pr
             "sweep in which the probe moves."
         )
     names: tuple[FeatureName, ...] = ("orb", "sift") if matcher == "auto" else (matcher,)
-    shares = np.linspace(0, 0.95, len(names) + 1)
+    shares = np.linspace(0, 0.85, len(names) + 1)
     tracks = [
         follow(frames, layer, name, progress.part(start, end))
         for name, start, end in zip(names, shares[:-1], shares[1:], strict=True)
     ]
     best = max(range(len(names)), key=lambda i: tracks[i].quality)
-    track = tracks[best]
-    failed = int((~track.placed).sum())
-    if failed > MOST_FAILED * len(frames) or track.placed.sum() < 2:
+    failed = int((~tracks[best].placed).sum())
+    if failed > MOST_FAILED * len(frames) or len(frames) - failed < 2:
         raise InputError(
             f"{failed} of {len(frames)} sagittal frames could not be matched to the map: choose a slower, steadier "
             "part of the sweep, check that --sagittal-roi holds the sagittal view alone, or try another --matcher."
         )
+    track = polish(frames, layer, tracks[best], progress.part(0.85, 0.95))
     offsets, status = _complete(track)
     picture, origin = _draw(frames, layer, track, progress.part(0.95, 1))
     return Stitching(
@@ -123,7 +125,7 @@ def stitch(frames: NDArray[np.uint8], *, matcher: Matcher = "auto", progress: Pr
         picture,
         origin,
         names[best],
-        track.quality,
+        tracks[best].quality,
     )
 
 
@@ -146,16 +148,12 @@ def _complete(track: Track) -> tuple[NDArray[np.float64], tuple[str, ...]]:
 def _draw(
     frames: NDArray[np.uint8], layer: ProbeLayer, track: Track, progress: Progress
 ) -> tuple[NDArray[np.float32], tuple[int, int]]:
-    """The map for the eye: what moves with the probe is taken off, but not the mean brightness of each depth."""
-    shown = np.where(layer.tissue, layer.grey, np.float32(np.nan))
-    depth = np.zeros((frames.shape[1], 1), np.float32)
-    lit = layer.tissue.any(axis=1)
-    depth[lit, 0] = np.nanmean(shown[lit], axis=1)
+    """The map for the eye: the mean of the frames as they are, but for overlays and lateral edges."""
     canvas, weight = GrowingMap(), feather(layer.tissue)
     placed = np.flatnonzero(track.placed)
     for step in progress.steps(len(placed), "Drawing the map"):
         t = placed[step]
-        canvas.blend(layer.removed(frames[t]) + depth, weight, track.offsets_px[t])
+        canvas.blend(frames[t].astype(np.float32), weight, track.offsets_px[t])
     picture, origin = canvas.whole()
     return np.clip(picture, 0, 255), origin
 

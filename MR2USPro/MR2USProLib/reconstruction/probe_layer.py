@@ -45,8 +45,7 @@ class ProbeLayer:
         lively = spread[spread > 1]
         usual = float(np.median(lively)) if lively.size else 0.0
         still = (spread < max(1.0, QUIET * usual)).astype(np.uint8)
-        still = cv2.morphologyEx(still, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
-        tissue = cv2.dilate(still, np.ones((5, 5), np.uint8)) == 0
+        tissue = cv2.dilate(still, np.ones((3, 3), np.uint8)) == 0
         edge = max(4, round(EDGE * frames.shape[2]))
         tissue[:, :edge] = tissue[:, -edge:] = False
         tissue[:2] = tissue[-2:] = False
