@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from MR2USProLib.translation.bridge import Bridge
 from MR2USProLib.translation.generator import Generator
 

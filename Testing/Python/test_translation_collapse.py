@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
+
 from MR2USProLib.translation.collapse import Health, examine, gap, sight
 from MR2USProLib.translation.generator import Generator
-from scipy.ndimage import gaussian_filter
 
 SHAPE = (12, 40, 40)
 VALID = np.ones(SHAPE, bool)
@@ -81,7 +82,7 @@ def test_a_translation_that_changes_nothing_is_found(sources):
 def test_lost_edges_are_found_for_the_modality_that_lost_them(sources):
     health = judged(sources, sources[0], anatomy(9))
     assert health.edges_mr == pytest.approx(1.0, abs=1e-4)
-    assert [reason for reason in health.reasons if "edges" in reason][0].startswith("The translated US")
+    assert next(reason for reason in health.reasons if "edges" in reason).startswith("The translated US")
 
 
 def test_the_gap_of_unrelated_pictures_is_two():

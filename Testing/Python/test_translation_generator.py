@@ -1,9 +1,12 @@
 """The generator of the translation: the time matters, its conv path is alive, its features have their shapes."""
 
+from itertools import pairwise
+
 import pytest
 import torch
-from MR2USProLib.networks.residual import TimeResidualBlock
+
 from MR2USProLib.networks.resampling import BilinearUp, BlurDown
+from MR2USProLib.networks.residual import TimeResidualBlock
 from MR2USProLib.networks.time_embedding import sinusoidal
 from MR2USProLib.translation.generator import Generator, slabs
 
@@ -23,7 +26,7 @@ def test_a_translation_has_the_shape_of_its_source_and_lies_within_one(generator
 def test_the_time_reaches_the_picture(generator):
     x = torch.rand(2, 1, 32, 32)
     pictures = [generator(x, index) for index in range(5)]
-    for one, two in zip(pictures, pictures[1:], strict=False):
+    for one, two in pairwise(pictures):
         assert (one - two).abs().mean() > 1e-4
 
 
@@ -33,7 +36,8 @@ def test_every_weight_gets_a_gradient(generator):
         # A constant per channel is taken away again by the normalisation that follows all but the last convolution.
         if name.endswith(".bias") and not name.startswith(("head", "time")) and "modulation" not in name:
             continue
-        assert parameter.grad is not None and parameter.grad.abs().max() > 1e-9, name
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().max() > 1e-9, name
 
 
 def test_features_are_shallow_at_full_and_deep_at_a_quarter_of_the_resolution(generator):

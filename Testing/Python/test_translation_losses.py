@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+
 from MR2USProLib.translation.entropy import FLOOR, gaussian_patch_entropy
 from MR2USProLib.translation.guards import TextureController, edge_agreement, total_variation
 from MR2USProLib.translation.losses import (

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from MR2USProLib.errors import InputError
 from MR2USProLib.translation.masking import eroded, masked_mean, neutral_outside, normalised, shrunk
 

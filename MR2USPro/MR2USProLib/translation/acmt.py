@@ -21,6 +21,7 @@ from .generator import Generator
 from .guards import TextureController, edge_agreement, total_variation
 from .losses import LossWeights, boundary_loss, bridge_loss, texture_loss
 from .masking import normalised
+from .offset import Offset
 
 __all__ = ["AcmtSettings", "Translation", "normalised", "translate_pair"]
 
@@ -31,7 +32,7 @@ LEARNING_RATE = 1e-3
 
 @dataclass(frozen=True)
 class AcmtSettings:
-    """How a pair is translated. The defaults are what was best on phantoms and real pairs of 64x64x32 voxels.
+    """How a pair is translated.
 
     Attributes:
         iterations: steps of the optimiser.
@@ -42,17 +43,19 @@ class AcmtSettings:
         bridge: the bridge's times and noise.
         weights: of the losses.
         signed_edges: whether the guard on edges holds their contrast too, or lets it flip.
-        strict_paper: equation 14 and nothing else: no guard, no ramp.
+        reach: largest in-plane shift between MR and US that the texture loss may correct, as a share of a slice.
+        strict_paper: equation 14 and nothing else: no guard, no ramp, no shift.
     """
 
-    iterations: int = 200
-    channels: int = 12
-    blocks: int = 3
+    iterations: int = 250
+    channels: int = 8
+    blocks: int = 2
     slab: bool = True
     slices: int = 4
     bridge: Bridge = field(default_factory=Bridge)
     weights: LossWeights = field(default_factory=LossWeights)
     signed_edges: bool = True
+    reach: float = 0.12
     strict_paper: bool = False
 
 
@@ -65,12 +68,14 @@ class Translation:
         us: likewise.
         history: every loss at every iteration, by name.
         health: whether the translation is one.
+        offset: (rows, columns) by which the MR has to move onto the US, as the texture loss found it, in voxels.
     """
 
     mr: NDArray[np.float32]
     us: NDArray[np.float32]
     history: dict[str, list[float]]
     health: Health
+    offset: tuple[int, int]
 
 
 def translate_pair(
@@ -115,7 +120,7 @@ def translate_pair(
         torch.manual_seed(seed)
         model = Generator(settings.channels, settings.blocks, settings.slab).to(device)
     at_first = sum(sight(model, x, inside) for x in pair)
-    fitted, history = _fit(model, pair, inside, settings, seed, progress.part(0.0, 0.95))
+    fitted, history, offset = _fit(model, pair, inside, settings, seed, progress.part(0.0, 0.95))
 
     bridge = settings.bridge
     translated = []
@@ -127,7 +132,7 @@ def translate_pair(
     mr_1, us_1 = translated
     ruler = sum(sight(fitted, x, inside) for x in pair) / max(at_first, 1e-12)
     progress.report(1.0)
-    return Translation(mr_1, us_1, history, examine(mr_0, us_0, mr_1, us_1, valid, ruler))
+    return Translation(mr_1, us_1, history, examine(mr_0, us_0, mr_1, us_1, valid, ruler, offset), offset)
 
 
 def _fit(
@@ -137,18 +142,20 @@ def _fit(
     settings: AcmtSettings,
     seed: int,
     progress: Progress,
-) -> tuple[Generator, dict[str, list[float]]]:
+) -> tuple[Generator, dict[str, list[float]], tuple[int, int]]:
     """Algorithm 1, over and over. The result is the running average of the weights."""
     generator = torch.Generator().manual_seed(seed)
     optimiser = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, betas=(0.5, 0.999))
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, _constant_then_falling(settings.iterations))
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY))
     controller = TextureController(settings.iterations)
+    reach = 0.0 if settings.strict_paper else settings.reach
+    offset = Offset(round(reach * min(valid.shape[-2:])))
     history: dict[str, list[float]] = {}
     agreement = 1.0
     for iteration in progress.steps(settings.iterations, "Fitting"):
-        x_0, inside = _draw(pair, valid, settings.slices, generator)
-        terms = _terms(model, x_0, inside, settings, generator)
+        x_0, inside, flipped = _draw(pair, valid, settings.slices, generator)
+        terms = _terms(model, x_0, inside, flipped, offset, settings, generator)
         share = 1.0 if settings.strict_paper else controller(iteration, agreement)
         weights = settings.weights
         loss = weights.paper(terms["bridge"], terms["boundary"], share * terms["texture"])
@@ -163,11 +170,17 @@ def _fit(
         for name, value in {**terms, "loss": loss}.items():
             history.setdefault(name, []).append(value.item())
         history.setdefault("texture_share", []).append(share)
-    return cast(Generator, average.module), history
+    return cast(Generator, average.module), history, offset.best
 
 
 def _terms(
-    model: Generator, x_0: list[Tensor], inside: Tensor, settings: AcmtSettings, generator: torch.Generator
+    model: Generator,
+    x_0: list[Tensor],
+    inside: Tensor,
+    flipped: list[int],
+    offset: Offset,
+    settings: AcmtSettings,
+    generator: torch.Generator,
 ) -> dict[str, Tensor]:
     """The losses at one random time, the same for MR and US (Algorithm 1)."""
     bridge = settings.bridge
@@ -177,27 +190,31 @@ def _terms(
     after = [model.features(x, inside) for x in x_1]
     with torch.no_grad():
         before = [model.features(x, inside) for x in x_0]
+    shallow = after[0][0], after[1][0]
+    offset.update(*shallow, inside, flipped)
     t = bridge.times[index]
     return {
         "bridge": _mean(bridge_loss(a, b, t, bridge.sigma, inside) for a, b in zip(x_t, x_1, strict=True)),
         "boundary": _mean(boundary_loss(b[1], a[1], inside) for a, b in zip(before, after, strict=True)),
-        "texture": texture_loss(after[0][0], after[1][0], inside),
+        "texture": texture_loss(*offset.matched(*shallow, inside, flipped)),
         "edges": _mean(edge_agreement(b, a, inside, settings.signed_edges) for a, b in zip(x_0, x_1, strict=True)),
         "variation": _mean(total_variation(x, inside) for x in x_1),
     }
 
 
-def _draw(pair: list[Tensor], valid: Tensor, count: int, generator: torch.Generator) -> tuple[list[Tensor], Tensor]:
-    """Some neighbouring slices of both pictures, flipped alike along random axes.
+def _draw(
+    pair: list[Tensor], valid: Tensor, count: int, generator: torch.Generator
+) -> tuple[list[Tensor], Tensor, list[int]]:
+    """Some neighbouring slices of both pictures and of the mask, mirrored alike along the random axes that come last.
 
-    Flips do more than multiply the data: they turn a misalignment of the pair around with it, so that the network
+    Mirroring does more than multiply the data: it turns a misalignment of the pair around with it, so that the network
     cannot learn to close it by moving tissue one way.
     """
     count = min(count, valid.shape[0])
     first = int(torch.randint(valid.shape[0] - count + 1, (1,), generator=generator))
-    axes = [axis for axis in (0, 2, 3) if torch.rand(1, generator=generator).item() < 0.5]
-    drawn = [x[first : first + count].flip(axes) for x in (*pair, valid)]
-    return drawn[:2], drawn[2]
+    flipped = [axis for axis in (0, 2, 3) if torch.rand(1, generator=generator).item() < 0.5]
+    mr, us, inside = (x[first : first + count].flip(flipped) for x in (*pair, valid))
+    return [mr, us], inside, flipped
 
 
 def _constant_then_falling(iterations: int) -> Callable[[int], float]:

@@ -68,6 +68,7 @@ def examine(
     us_1: FloatArray,
     valid: NDArray[np.bool_],
     ruler: float = 1.0,
+    offset: tuple[int, int] = (0, 0),
 ) -> Health:
     """Measure a translation against its sources.
 
@@ -78,6 +79,7 @@ def examine(
         us_1: the translated US.
         valid: (k, j, i), where the pictures are real.
         ruler: see :class:`Health`; :func:`sight` before and after the fit gives it.
+        offset: (rows, columns) by which the MR has to move for the gap to be measured.
     """
     inside = _slices(valid)
     pairs = {"MR": (_slices(mr_0), _slices(mr_1)), "US": (_slices(us_0), _slices(us_1))}
@@ -85,7 +87,7 @@ def examine(
     grain = {name: _grain(after, inside) for name, (_, after) in pairs.items()}
     contrast = {name: _deviation(after, inside) / _deviation(before, inside) for name, (before, after) in pairs.items()}
     template = {name: _template(after, inside) for name, (_, after) in pairs.items()}
-    gap_before, gap_after = gap(mr_0, us_0, valid), gap(mr_1, us_1, valid)
+    gap_before, gap_after = gap(mr_0, us_0, valid, offset), gap(mr_1, us_1, valid, offset)
 
     reasons: list[str] = []
     for name, (before, _) in pairs.items():
@@ -109,10 +111,24 @@ def examine(
     )  # fmt: skip
 
 
-def gap(a: FloatArray, b: FloatArray, valid: NDArray[np.bool_]) -> float:
-    """Mean squared difference of two pictures over the mean of their variances; 2 for unrelated pictures."""
-    variance = (float(a[valid].var()) + float(b[valid].var())) / 2
-    return float(np.mean((a[valid] - b[valid]) ** 2)) / max(variance, 1e-12)
+def gap(a: FloatArray, b: FloatArray, valid: NDArray[np.bool_], offset: tuple[int, int] = (0, 0)) -> float:
+    """Mean squared difference of two pictures over the mean of their variances; 2 for unrelated pictures.
+
+    Args:
+        a: (k, j, i).
+        b: (k, j, i).
+        valid: (k, j, i).
+        offset: (rows, columns) by which ``a`` is moved first.
+    """
+    moved, there = np.roll(a, offset, axis=(1, 2)), np.roll(valid, offset, axis=(1, 2))
+    # What roll brings in from the other side is no part of the picture.
+    for axis, step in zip((1, 2), offset, strict=True):
+        index = np.arange(a.shape[axis]) - step
+        outside = (index < 0) | (index >= a.shape[axis])
+        there[(slice(None),) * axis + (outside,)] = False
+    both = valid & there
+    x, y = moved[both], b[both]
+    return float(np.mean((x - y) ** 2)) / max((float(x.var()) + float(y.var())) / 2, 1e-12)
 
 
 def sight(model: Generator, picture: Tensor, valid: Tensor) -> float:

@@ -95,7 +95,7 @@ class LossWeights:
     bridge: float = 1.0
     boundary: float = 1.0
     texture: float = 3.0
-    edges: float = 1.0
+    edges: float = 3.0
     variation: float = 0.05
 
     def paper(self, bridge: Tensor, boundary: Tensor, texture: Tensor) -> Tensor:

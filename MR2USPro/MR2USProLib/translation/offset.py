@@ -1,0 +1,80 @@
+"""Where in the US a place of the MR is looked for while a pair is being translated.
+
+Equation 13 compares voxel with voxel, so that a pair that is a few voxels out of place teaches the network to draw
+both modalities where the pair has them, and the translated pictures agree best where they should not. Here the
+texture is compared at the in-plane shift at which it agrees best, which is found again and again as the fit goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from .losses import c7x7
+from .masking import masked_mean
+
+MEMORY = 0.9
+RELUCTANCE = 0.15
+STRIDE = 2
+
+
+class Offset:
+    """The shift between two pictures, by a running mean of their textures' difference at every shift within reach.
+
+    Attributes:
+        best: (rows, columns) by which the MR has to move, in voxels of the volume as it was given.
+    """
+
+    def __init__(self, reach: int) -> None:
+        self.best = (0, 0)
+        self._shifts = [(row, column) for row in range(-reach, reach + 1) for column in range(-reach, reach + 1)]
+        # A distant shift has to be better by this share, or else noise would choose.
+        distance = torch.tensor([float(row**2 + column**2) for row, column in self._shifts])
+        self._handicap = 1 + RELUCTANCE * distance / max(reach, 1) ** 2
+        self._difference: Tensor | None = None
+
+    def update(self, mr: Tensor, us: Tensor, valid: Tensor, flipped: Sequence[int] = ()) -> None:
+        """Learn from shallow features (slice, channel, height, width) of both translations.
+
+        Args:
+            mr: of the translated MR.
+            us: of the translated US.
+            valid: (slice, 1, height, width), bool.
+            flipped: axes along which both are mirrored, by which a shift changes its sign.
+        """
+        if len(self._shifts) == 1:
+            return
+        with torch.no_grad():
+            smooth = c7x7(mr), c7x7(us)
+            found = []
+            for shift in self._shifts:
+                a, b, both = _overlap(*smooth, valid, _mirrored(shift, flipped))
+                found.append(masked_mean(((a - b) ** 2)[..., ::STRIDE, ::STRIDE], both[..., ::STRIDE, ::STRIDE]))
+            difference = torch.stack(found).cpu()
+        if self._difference is not None:
+            difference = MEMORY * self._difference + (1 - MEMORY) * difference
+        self._difference = difference
+        self.best = self._shifts[int((difference * self._handicap).argmin())]
+
+    def matched(
+        self, mr: Tensor, us: Tensor, valid: Tensor, flipped: Sequence[int] = ()
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The parts of both pictures, and of the mask, that lie on each other at the best shift."""
+        return _overlap(mr, us, valid, _mirrored(self.best, flipped))
+
+
+def _mirrored(shift: tuple[int, int], flipped: Sequence[int]) -> tuple[int, int]:
+    return (-shift[0] if 2 in flipped else shift[0], -shift[1] if 3 in flipped else shift[1])
+
+
+def _overlap(mr: Tensor, us: Tensor, valid: Tensor, shift: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
+    """A voxel of the MR at x meets the one of the US at x + shift."""
+    back = (-shift[0], -shift[1])
+    return _cut(mr, back), _cut(us, shift), _cut(valid, back) & _cut(valid, shift)
+
+
+def _cut(x: Tensor, shift: tuple[int, int]) -> Tensor:
+    height, width = x.shape[-2:]
+    return x[..., max(0, shift[0]) : height + min(0, shift[0]), max(0, shift[1]) : width + min(0, shift[1])]
