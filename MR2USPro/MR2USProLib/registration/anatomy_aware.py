@@ -35,12 +35,12 @@ class AnatomyAwareSettings:
             serves an equal share of the iterations.
     """
 
-    iterations: int = 120
-    learning_rate: float = 2e-3
+    iterations: int = 100
+    learning_rate: float = 3e-3
     lambda_sim: float = 20.0
     lambda_smooth: float = 5.0
     lambda_diff: float = 1.0
-    lambda_rest: float = 2e-4
+    lambda_rest: float = 1e-3
     channels: tuple[int, ...] = (8, 16, 32, 32)
     blurs_voxels: tuple[float, ...] = (4.0, 2.0, 1.0)
 
