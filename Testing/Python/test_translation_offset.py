@@ -39,6 +39,12 @@ def test_without_reach_nothing_is_shifted():
     assert torch.equal(offset.matched(mr, us, valid)[0], mr)
 
 
+def test_a_best_shift_at_the_rim_of_the_reach_is_none():
+    offset = Offset(3)
+    offset.update(*stacks())
+    assert offset.best == (0, 0)
+
+
 def test_where_nothing_speaks_for_a_shift_there_is_none():
     offset = Offset(4)
     flat = torch.full((2, 1, 24, 24), 0.3)

@@ -47,7 +47,7 @@ class AcmtSettings:
         strict_paper: equation 14 and nothing else: no guard, no ramp, no shift.
     """
 
-    iterations: int = 250
+    iterations: int = 200
     channels: int = 8
     blocks: int = 2
     slab: bool = True

@@ -24,11 +24,13 @@ class Offset:
     """The shift between two pictures, by a running mean of their textures' difference at every shift within reach.
 
     Attributes:
-        best: (rows, columns) by which the MR has to move, in voxels of the volume as it was given.
+        best: (rows, columns) by which the MR has to move, in voxels of the volume as it was given; (0, 0) where no
+            agreement lies within reach.
     """
 
     def __init__(self, reach: int) -> None:
         self.best = (0, 0)
+        self._reach = reach
         self._shifts = [(row, column) for row in range(-reach, reach + 1) for column in range(-reach, reach + 1)]
         # A distant shift has to be better by this share, or else noise would choose.
         distance = torch.tensor([float(row**2 + column**2) for row, column in self._shifts])
@@ -56,7 +58,9 @@ class Offset:
         if self._difference is not None:
             difference = MEMORY * self._difference + (1 - MEMORY) * difference
         self._difference = difference
-        self.best = self._shifts[int((difference * self._handicap).argmin())]
+        best = self._shifts[int((difference * self._handicap).argmin())]
+        # Least at the rim means that the difference still falls there: no agreement was found, only a slope.
+        self.best = best if max(map(abs, best)) < self._reach else (0, 0)
 
     def matched(
         self, mr: Tensor, us: Tensor, valid: Tensor, flipped: Sequence[int] = ()
