@@ -270,7 +270,7 @@ def run(arguments: list[str]) -> int:
     """Run one command and return its exit code."""
     signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
     try:
-        app(arguments, prog_name="mr2us", standalone_mode=False)
+        ended = app(arguments, prog_name="mr2us", standalone_mode=False)
     except InputError as error:
         print(f"mr2us: {error}", file=sys.stderr)
         return 2
@@ -278,13 +278,18 @@ def run(arguments: list[str]) -> int:
         print(f"mr2us: {error.format_message().rstrip('.')}: see --help.", file=sys.stderr)
         return 2
     except (KeyboardInterrupt, Cancelled, typer.Abort):
-        print("mr2us: cancelled; nothing of the unfinished stage was kept.", file=sys.stderr)
-        return 130
+        return _cancelled()
     except Exception:
         traceback.print_exc()
         print("mr2us: this is a fault of the program: please report the lines above.", file=sys.stderr)
         return 1
-    return 0
+    # After Ctrl-C typer may hand back its exit code instead of raising.
+    return _cancelled() if ended == 130 else 0
+
+
+def _cancelled() -> int:
+    print("mr2us: cancelled; nothing of the unfinished stage was kept.", file=sys.stderr)
+    return 130
 
 
 def main() -> None:

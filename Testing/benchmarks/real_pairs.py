@@ -60,7 +60,7 @@ def main() -> None:
         rows.append([before["dsc"], after["dsc"], before["tre_mm"], after["tre_mm"]])
         print(
             f"{name.split('.')[0]:<10}{before['dsc']:8.3f}{after['dsc']:9.3f}{before['tre_mm']:12.2f}"
-            f"{after['tre_mm']:7.2f}{field['harmonic_energy']['mean_per_voxel']:14.4f}"
+            f"{after['tre_mm']:7.2f}{field['harmonic_energy']['voxel_mean']:14.4f}"
             f"{field['folding']['fraction']:9.4f}{seconds:9.0f}",
             flush=True,
         )

@@ -146,7 +146,7 @@ def deformation_sentence(deformation: Mapping) -> str:
     return (
         f"Beyond the initial alignment the MR was moved by {deformation['mean_mm']:.1f} mm on average and "
         f"{deformation['max_mm']:.1f} mm at most. {fold} Harmonic energy: "
-        f"{deformation['harmonic_energy']['mean_per_voxel']:.2g} per voxel."
+        f"{deformation['harmonic_energy']['voxel_mean']:.2g} per voxel."
     )
 
 

@@ -15,7 +15,8 @@ from torch import Tensor
 from .losses import c7x7
 from .masking import masked_mean
 
-MEMORY = 0.9
+EVERY = 5
+MEMORY = 0.6
 RELUCTANCE = 0.15
 STRIDE = 2
 
@@ -36,9 +37,12 @@ class Offset:
         distance = torch.tensor([float(row**2 + column**2) for row, column in self._shifts])
         self._handicap = 1 + RELUCTANCE * distance / max(reach, 1) ** 2
         self._difference: Tensor | None = None
+        self._calls = 0
 
     def update(self, mr: Tensor, us: Tensor, valid: Tensor, flipped: Sequence[int] = ()) -> None:
-        """Learn from shallow features (slice, channel, height, width) of both translations.
+        """Learn from shallow features (slice, channel, height, width) of both translations, at every fifth call.
+
+        The translations change slowly, and looking at all the shifts costs as much as a third of a step of the fit.
 
         Args:
             mr: of the translated MR.
@@ -46,7 +50,8 @@ class Offset:
             valid: (slice, 1, height, width), bool.
             flipped: axes along which both are mirrored, by which a shift changes its sign.
         """
-        if len(self._shifts) == 1:
+        self._calls += 1
+        if len(self._shifts) == 1 or self._calls % EVERY != 1:
             return
         with torch.no_grad():
             smooth = c7x7(mr), c7x7(us)
