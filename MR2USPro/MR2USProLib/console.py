@@ -35,11 +35,12 @@ def front_end(events: bool) -> Iterator[Progress]:
 
 @contextmanager
 def _bars() -> Iterator[Callable[[str, float, str], None]]:
-    """One bar a stage, on stderr."""
+    """One bar a stage, on stderr; nothing where that is no terminal, so that what stands there is errors alone."""
     from rich.console import Console
     from rich.progress import BarColumn, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
 
+    console = Console(stderr=True)
     bars = Bars(
         TextColumn("{task.description:<12}"),
         BarColumn(bar_width=28),
@@ -48,7 +49,8 @@ def _bars() -> Iterator[Callable[[str, float, str], None]]:
         TextColumn("left"),
         TimeRemainingColumn(),
         TextColumn("{task.fields[message]}", style="dim"),
-        console=Console(stderr=True),
+        console=console,
+        disable=not console.is_terminal,
         speed_estimate_period=60,
     )
     stages: dict[str, TaskID] = {}
