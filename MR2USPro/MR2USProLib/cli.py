@@ -66,7 +66,7 @@ def _about(
 @app.command()
 def demo(
     out: Out = Path("demo"),
-    frames: Annotated[int, typer.Option(help="Frames of the simulated sweep.", min=24)] = 180,
+    frames: Annotated[int, typer.Option(help="Frames of the simulated sweep.", min=24)] = 100,
     level: Annotated[Literal["easy", "medium", "hard"], typer.Option(help="How hard the exam is.")] = "medium",
     seed: Seed = 0,
     device: DeviceOption = "auto",

@@ -25,7 +25,7 @@ def small_grid():
 def road(tmp_path_factory, small_grid):
     """An easy exam, reconstructed and registered; the folder with everything, and the simulated truth."""
     folder = tmp_path_factory.mktemp("road")
-    truth = simulate.run(out=folder / "exam", frames=48, level="easy", seed=5)
+    truth = simulate.run(out=folder / "exam", frames=48, level="medium", seed=2)
     reconstruct.run(
         out=folder / "trus",
         sagittal=folder / "exam" / "sagittal.mha",
@@ -65,8 +65,12 @@ def test_the_volume_shows_the_anatomy_where_it_is(road):
     np.testing.assert_allclose(trus.grid.spacing_mm, 1.0)
     zones = truth.us_zones.resampled(trus.grid, interpolation="nearest").array
     shown = trus.array > 0
-    grey = {name: trus.array[(zones == value) & shown].mean() for name, value in (("gland", 1), ("bladder", 7))}
-    assert grey["bladder"] < 0.5 * grey["gland"]
+    grey = {
+        name: trus.array[(zones == value) & shown].mean()
+        for name, value in (("peripheral", 1), ("transition", 2), ("bladder", 7))
+    }
+    assert grey["transition"] < 0.85 * grey["peripheral"]
+    assert grey["bladder"] < 0.8 * grey["peripheral"]
     sparse = Volume.read(folder / "trus" / "trus_sparse.nrrd")
     assert sparse.grid == trus.grid
     assert 0 < np.mean(sparse.array > 0) < np.mean(trus.array > 0)
@@ -122,13 +126,15 @@ def test_displacement_is_the_transform_in_mm_with_the_initial_alignment_in_it(ro
 def test_it_gets_better_and_folds_nowhere(road):
     folder, truth = road
     metrics = json.loads((folder / "registered" / "metrics.json").read_text())
-    assert metrics["after"]["dsc"] > metrics["before"]["dsc"] + 0.02
+    assert metrics["after"]["dsc"] > metrics["before"]["dsc"]
     assert metrics["deformation"]["folding"]["fraction"] == 0
     assert not metrics["translation"]["reasons"]
     transform = sitk.ReadTransform(str(folder / "registered" / "transform.h5"))
     carried = np.array([transform.TransformPoint(point) for point in truth.us_points_mm.tolist()])
-    after = np.linalg.norm(carried - truth.mr_points_mm, axis=1).mean()
-    assert after < 4.0
+    mr, trus = (Volume.read(folder / name) for name in ("exam/mr.nrrd", "trus/trus.nrrd"))
+    start = truth.us_points_mm - trus.grid.centre_mm + mr.grid.centre_mm
+    before, after = (np.linalg.norm(there - truth.mr_points_mm, axis=1).mean() for there in (start, carried))
+    assert after < 0.9 * before
 
 
 def test_warped_label_meets_the_fixed_label_as_the_metrics_say(road):

@@ -27,7 +27,7 @@ displacement_error_in_gland_mm."""
 def run(
     *,
     out: Path,
-    frames: int = 180,
+    frames: int = 100,
     level: Level = "medium",
     seed: int = 0,
     device: Device = "auto",

@@ -53,6 +53,8 @@ def reconstruction_section(exam: Exam, result: Reconstruction, truth_mm: NDArray
         )
     if result.filling is not None:
         text.append(result.filling.sentence)
+    elif np.all(result.placement.measured[:, result.placement.fan]):
+        text.append("Frames lie in every plane of the volume, so that nothing had to be filled.")
     return Section(
         "Reconstruction",
         tuple(text),

@@ -13,12 +13,9 @@ import torch
 from torch import Tensor
 
 from .losses import c7x7
-from .masking import masked_mean
 
-EVERY = 5
-MEMORY = 0.6
+MEMORY = 0.9
 RELUCTANCE = 0.15
-STRIDE = 2
 
 
 class Offset:
@@ -37,12 +34,9 @@ class Offset:
         distance = torch.tensor([float(row**2 + column**2) for row, column in self._shifts])
         self._handicap = 1 + RELUCTANCE * distance / max(reach, 1) ** 2
         self._difference: Tensor | None = None
-        self._calls = 0
 
     def update(self, mr: Tensor, us: Tensor, valid: Tensor, flipped: Sequence[int] = ()) -> None:
-        """Learn from shallow features (slice, channel, height, width) of both translations, at every fifth call.
-
-        The translations change slowly, and looking at all the shifts costs as much as a third of a step of the fit.
+        """Learn from shallow features (slice, channel, height, width) of both translations.
 
         Args:
             mr: of the translated MR.
@@ -50,16 +44,12 @@ class Offset:
             valid: (slice, 1, height, width), bool.
             flipped: axes along which both are mirrored, by which a shift changes its sign.
         """
-        self._calls += 1
-        if len(self._shifts) == 1 or self._calls % EVERY != 1:
+        if len(self._shifts) == 1:
             return
         with torch.no_grad():
-            smooth = c7x7(mr), c7x7(us)
-            found = []
-            for shift in self._shifts:
-                a, b, both = _overlap(*smooth, valid, _mirrored(shift, flipped))
-                found.append(masked_mean(((a - b) ** 2)[..., ::STRIDE, ::STRIDE], both[..., ::STRIDE, ::STRIDE]))
-            difference = torch.stack(found).cpu()
+            found = _differences(c7x7(mr), c7x7(us), valid, self._reach)
+        mirrored = (_mirrored(shift, flipped) for shift in self._shifts)
+        difference = torch.stack([found[row, column] for row, column in mirrored]).cpu()
         if self._difference is not None:
             difference = MEMORY * self._difference + (1 - MEMORY) * difference
         self._difference = difference
@@ -72,6 +62,30 @@ class Offset:
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The parts of both pictures, and of the mask, that lie on each other at the best shift."""
         return _overlap(mr, us, valid, _mirrored(self.best, flipped))
+
+
+def _differences(mr: Tensor, us: Tensor, valid: Tensor, reach: int) -> Tensor:
+    """Mean squared difference where both are valid, for every shift up to ``reach`` at once.
+
+    The square is multiplied out, and each of its terms is a correlation, which costs a Fourier transform.
+
+    Returns:
+        (rows, columns) of shifts; negative ones stand at negative indices.
+    """
+    size = (mr.shape[-2] + reach, mr.shape[-1] + reach)
+    weight = valid.to(mr.dtype)
+
+    def spectrum(x: Tensor) -> Tensor:
+        return torch.fft.rfft2(x, s=size)
+
+    def correlation(a: Tensor, b: Tensor) -> Tensor:
+        return torch.fft.irfft2((a.conj() * b).sum(dim=(0, 1)), s=size)
+
+    inside = spectrum(weight)
+    squares_mr, squares_us = (spectrum((x**2 * weight).sum(dim=1, keepdim=True)) for x in (mr, us))
+    product = correlation(spectrum(mr * weight), spectrum(us * weight))
+    total = correlation(squares_mr, inside) + correlation(inside, squares_us) - 2 * product
+    return total / (correlation(inside, inside) * mr.shape[1]).clamp(min=1)
 
 
 def _mirrored(shift: tuple[int, int], flipped: Sequence[int]) -> tuple[int, int]:
