@@ -40,7 +40,7 @@ class AnatomyAwareSettings:
     lambda_sim: float = 20.0
     lambda_smooth: float = 5.0
     lambda_diff: float = 1.0
-    lambda_rest: float = 1e-3
+    lambda_rest: float = 5e-3
     channels: tuple[int, ...] = (8, 16, 32, 32)
     blurs_voxels: tuple[float, ...] = (4.0, 2.0, 1.0)
 
