@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from ..pipeline import Pair, Reconstruction
     from ..provenance import Record
     from ..translation.acmt import Translation
+    from ..translation.collapse import Health
     from ..video.exam import Exam
     from .demo import TruthFigures
     from .register import Scored
@@ -82,7 +82,7 @@ def translation_section(pair: Pair, translation: Translation) -> Section:
             pictures.translated_pair(pair.mr, pair.us, Volume(translation.mr, grid), Volume(translation.us, grid)),
             charts.loss_curves(translation.history),
         ),
-        (_named_figures("Signs of collapse", asdict(health)),),
+        (_signs_of_collapse(health),),
     )
 
 
@@ -175,9 +175,20 @@ def truth_section(figures: TruthFigures) -> Section:
     )
 
 
-def _named_figures(title: str, figures: Mapping) -> Table:
-    rows = []
-    for name, value in figures.items():
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            rows.append((name.replace("_", " "), f"{value:.3g}"))
-    return Table(title, ("Figure", "Value"), tuple(rows))
+SIGNS = {
+    "edges_mr": "Edges of the MR that were kept (1: all, 0: none)",
+    "edges_us": "Edges of the TRUS that were kept",
+    "contrast_mr": "Contrast of the MR, as a multiple of the original",
+    "contrast_us": "Contrast of the TRUS, likewise",
+    "grain_mr": "Share of the MR's variance that is finer than tissue (stripes)",
+    "grain_us": "Share of the TRUS's variance, likewise",
+    "template": "Likeness of slices far apart (near 1 without edges: one picture for all)",
+    "gap_before": "Difference between MR and TRUS before, in variances",
+    "gap_after": "Difference between MR and TRUS after",
+    "ruler": "What the measuring features still see, as a share of the start",
+}
+
+
+def _signs_of_collapse(health: Health) -> Table:
+    rows = ((name, f"{getattr(health, key):.3g}") for key, name in SIGNS.items())
+    return Table("Signs of collapse", ("Figure", "Value"), tuple(rows))
