@@ -1,11 +1,13 @@
 """Initial alignment against poses that are known."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
 from MR2USProLib.errors import InputError
-from MR2USProLib.registration.initial import from_landmarks, initial_transform
+from MR2USProLib.registration.initial import from_landmarks, initial_transform, named_file
 from MR2USProLib.registration.transforms import map_points, write_transform
 from MR2USProLib.volume import Grid, Volume
 from oblique_pair import rotation
@@ -130,3 +132,15 @@ def test_a_transform_file_is_taken_as_it_is(tmp_path, pair):
 def test_an_unknown_kind_is_refused(pair, kind):
     with pytest.raises(InputError, match="is no initial alignment"):
         initial_transform(kind, *pair[:2])
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("centers", ("centers", None)),
+        ("landmarks:Doe.csv", ("landmarks", Path("Doe.csv"))),
+        ("Doe/start.TFM", ("transform", Path("Doe/start.TFM"))),
+    ],
+)
+def test_what_is_told_of_a_start_does_not_name_its_file(kind, told):
+    assert named_file(kind) == told

@@ -64,6 +64,7 @@ def run(
             written.
     """
     from ..evaluation.labels import read_labels
+    from ..registration.initial import named_file
     from ..registration.transforms import displacement_on, warp, write_transform
     from ..report.page import render
     from .sections import facts, registration_sections
@@ -76,8 +77,9 @@ def run(
         moving_labels = read_labels(moving_label) if moving_label else None
         fixed_labels = read_labels(fixed_label) if fixed_label else None
         pair = pipeline.pair_up(mr, us, initial=initial, region_mm=fixed_roi, preset=preset)
+        pose, pose_file = named_file(initial)
         parameters = {
-            "initial": Path(initial).suffix or initial.split(":")[0],
+            "initial": pose,
             "translation": translation,
             "registration": registration,
             "preset": preset,
@@ -86,7 +88,13 @@ def run(
             "device": place,
             "threads": threads,
         }
-        inputs = {"moving": moving, "fixed": fixed, "moving_label": moving_label, "fixed_label": fixed_label}
+        inputs = {
+            "moving": moving,
+            "fixed": fixed,
+            "initial": pose_file,
+            "moving_label": moving_label,
+            "fixed_label": fixed_label,
+        }
         record = Record("register", parameters, {role: path for role, path in inputs.items() if path is not None})
         with record.timed("register"):
             result = pipeline.register(

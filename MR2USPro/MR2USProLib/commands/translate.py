@@ -37,15 +37,17 @@ def run(
     Raises:
         InputError: an image cannot be read, the two do not overlap, or ``out`` cannot be written.
     """
+    from ..registration.initial import named_file
     from ..report.page import render
     from .sections import facts, translation_section
 
     with staged(out) as folder:
         place = prepare(device, threads)
         pair = pipeline.pair_up(Volume.read(mr), Volume.read(us), initial=initial, region_mm=fixed_roi, preset=preset)
+        pose, pose_file = named_file(initial)
         parameters = {
             "method": method,
-            "initial": Path(initial).suffix or initial.split(":")[0],
+            "initial": pose,
             "fixed_roi": fixed_roi,
             "preset": preset,
             "strict_paper": strict_paper,
@@ -53,7 +55,8 @@ def run(
             "device": place,
             "threads": threads,
         }
-        record = Record("translate", parameters, {"mr": mr, "us": us})
+        inputs = {"mr": mr, "us": us, "initial": pose_file}
+        record = Record("translate", parameters, {role: path for role, path in inputs.items() if path is not None})
         with record.timed("translate"):
             translation = pipeline.translate(
                 pair, strict_paper=strict_paper, seed=seed, device=place, progress=progress

@@ -48,6 +48,14 @@ def initial_transform(kind: str, moving: Volume, fixed: Volume, fixed_region: Gr
     )
 
 
+def named_file(kind: str) -> tuple[str, Path | None]:
+    """What kind of start ``kind`` asks for, without any file's name, and the file that it names, if any."""
+    if kind.startswith("landmarks:"):
+        return "landmarks", Path(kind.removeprefix("landmarks:"))
+    suffix = Path(kind).suffix.lower()
+    return ("transform", Path(kind)) if suffix in SUFFIXES else (kind, None)
+
+
 def read_landmarks(path: str | Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Moving and fixed points, both (points, 3) LPS mm, of a CSV file with a header.
 
