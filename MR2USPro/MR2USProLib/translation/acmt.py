@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -116,23 +117,34 @@ def translate_pair(
         )
     mr_0, us_0 = (normalised(array, valid) for array in sources)
     inside, *pair = (_stack(array, device) for array in (valid, mr_0, us_0))
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), _one_thread():
         torch.manual_seed(seed)
         model = Generator(settings.channels, settings.blocks, settings.slab).to(device)
-    at_first = sum(sight(model, x, inside) for x in pair)
-    fitted, history, offset = _fit(model, pair, inside, settings, seed, progress.part(0.0, 0.95))
+        at_first = sum(sight(model, x, inside) for x in pair)
+        fitted, history, offset = _fit(model, pair, inside, settings, seed, progress.part(0.0, 0.95))
 
-    bridge = settings.bridge
-    translated = []
-    for n, x in enumerate(pair):
-        progress.report(0.95 + 0.025 * n, "Translating")
-        array = bridge.simulate(fitted, x, bridge.steps, None, inside)[:, 0].cpu().numpy()
-        array = array[:, : valid.shape[1], : valid.shape[2]]
-        translated.append(np.where(valid, array, array[valid].mean()).astype(np.float32))
-    mr_1, us_1 = translated
-    ruler = sum(sight(fitted, x, inside) for x in pair) / max(at_first, 1e-12)
+        bridge = settings.bridge
+        translated = []
+        for n, x in enumerate(pair):
+            progress.report(0.95 + 0.025 * n, "Translating")
+            array = bridge.simulate(fitted, x, bridge.steps, None, inside)[:, 0].cpu().numpy()
+            array = array[:, : valid.shape[1], : valid.shape[2]]
+            translated.append(np.where(valid, array, array[valid].mean()).astype(np.float32))
+        mr_1, us_1 = translated
+        ruler = sum(sight(fitted, x, inside) for x in pair) / max(at_first, 1e-12)
     progress.report(1.0)
     return Translation(mr_1, us_1, history, examine(mr_0, us_0, mr_1, us_1, valid, ruler, offset), offset)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Keep torch to one CPU thread: a few small slices at a time lose more by waiting for each other than they gain."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _fit(
