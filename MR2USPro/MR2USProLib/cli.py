@@ -31,6 +31,8 @@ Out = Annotated[Path, typer.Option(help="Folder for the results; made if it is n
 DeviceOption = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where the networks run.")]
 Seed = Annotated[int, typer.Option(help="The same seed gives the same result on one machine.", min=0)]
 Threads = Annotated[int | None, typer.Option(help="CPU threads at most; all cores if not given.", min=1)]
+Unused = Annotated[str | None, typer.Option(hidden=True)]
+"""What every command takes, so that one set of options serves a script for all of them, but this one has no use for."""
 Events = Annotated[bool, typer.Option("--events", help="Progress as JSON lines on stdout, for programs.")]
 PresetOption = Annotated[
     Literal["fast", "balanced", "paper"],
@@ -87,6 +89,7 @@ def simulate(
     level: Annotated[Literal["easy", "medium", "hard"], typer.Option(help="How hard the exam is.")] = "medium",
     mr: Annotated[Path | None, typer.Option(help="A T2 MR whose tissue is imaged instead of a random anatomy.")] = None,
     seed: Seed = 0,
+    device: Unused = None,
     threads: Threads = None,
     events: Events = False,
 ) -> None:
@@ -236,6 +239,9 @@ def warp(
     points: Annotated[
         Path | None, typer.Option(help="CSV of points in the MR (name,x,y,z in LPS mm) to carry to the TRUS volume.")
     ] = None,
+    seed: Unused = None,
+    device: Unused = None,
+    threads: Threads = None,
     events: Events = False,
 ) -> None:
     """Apply a transform: warped.nrrd, warped_label.nrrd or points.csv."""
@@ -249,6 +255,7 @@ def warp(
             reference=reference,
             label=label,
             points=points,
+            threads=threads,
             progress=progress,
         )
 

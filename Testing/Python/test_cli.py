@@ -128,7 +128,19 @@ def test_warp_carries_points_from_the_mr_to_the_trus(tmp_path):
     sitk.WriteTransform(sitk.TranslationTransform(3, (5.0, 0.0, 0.0)), str(tmp_path / "t.tfm"))
     (tmp_path / "targets.csv").write_text("name,x,y,z\nlesion,10,20,30\n")
     ended = mr2us(
-        "warp", "--out", tmp_path / "out", "--transform", tmp_path / "t.tfm", "--points", tmp_path / "targets.csv"
+        "warp",
+        "--out",
+        tmp_path / "out",
+        "--transform",
+        tmp_path / "t.tfm",
+        "--points",
+        tmp_path / "targets.csv",
+        "--seed",
+        1,
+        "--device",
+        "cpu",
+        "--threads",
+        1,
     )
     assert ended.returncode == 0, ended.stderr
     assert (tmp_path / "out" / "points.csv").read_text().splitlines() == ["name,x,y,z", "lesion,5.000,20.000,30.000"]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..devices import limit_threads
 from ..errors import InputError
 from ..outputs import staged
 from ..progress import SILENT, Progress
@@ -21,6 +22,7 @@ def run(
     reference: Path | None = None,
     label: bool = False,
     points: Path | None = None,
+    threads: int | None = None,
     progress: Progress = SILENT,
 ) -> None:
     """Write warped.nrrd (warped_label.nrrd for labels) and points.csv to ``out``.
@@ -38,6 +40,7 @@ def run(
         raise InputError("There is nothing to warp: give --moving with --reference, or --points.")
     if moving is not None and reference is None:
         raise InputError("The grid of the result is not known: give --reference, an image on that grid.")
+    limit_threads(threads)
     with staged(out) as folder:
         mapping = read_transform(transform)
         steps = progress.named("Warp")
