@@ -24,14 +24,14 @@ class Record:
     Attributes:
         command: what was asked for.
         parameters: every setting with the value that was used. Files are left out: ``inputs`` has their hashes.
-        inputs: role of each input file and its path (only its hash and size are written).
+        inputs: role of each input file and its path, None where none was given (only hash and size are written).
         seconds: how long each stage took.
         results: figures and sentences of the stages.
     """
 
     command: str
     parameters: Mapping[str, Any]
-    inputs: Mapping[str, Path]
+    inputs: Mapping[str, Path | None]
     seconds: dict[str, float] = field(default_factory=dict)
     results: dict[str, Any] = field(default_factory=dict)
 
@@ -48,7 +48,7 @@ class Record:
             "command": self.command,
             "versions": versions(),
             "parameters": dict(self.parameters),
-            "inputs": {role: fingerprint(path) for role, path in self.inputs.items()},
+            "inputs": {role: fingerprint(path) for role, path in self.inputs.items() if path is not None},
             "seconds": {stage: round(seconds, 2) for stage, seconds in self.seconds.items()},
             "results": self.results,
         }

@@ -61,7 +61,6 @@ def run(
             "device": place,
             "threads": threads,
         }
-        with_files = {role: path for role, path in inputs.items() if path is not None}
         exam = read_exam(
             **inputs,
             sagittal_roi=sagittal_roi,
@@ -69,7 +68,7 @@ def run(
             spacing_mm=spacing_mm,
             progress=progress.named("Read"),
         )
-        record = Record("reconstruct", parameters, with_files)
+        record = Record("reconstruct", parameters, inputs)
         with record.timed("reconstruct"):
             result = pipeline.reconstruct(
                 exam, matcher=matcher, fill=fill, voxel_mm=voxel_mm, seed=seed, device=place, progress=progress

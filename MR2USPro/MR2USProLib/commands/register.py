@@ -95,7 +95,7 @@ def run(
             "moving_label": moving_label,
             "fixed_label": fixed_label,
         }
-        record = Record("register", parameters, {role: path for role, path in inputs.items() if path is not None})
+        record = Record("register", parameters, inputs)
         with record.timed("register"):
             result = pipeline.register(
                 mr, us, pair, translation=translation, seed=seed, device=place, progress=progress

@@ -33,9 +33,7 @@ def run(
     """
     from ..phantom.exam import simulate, write_exam
 
-    record = Record(
-        "simulate", {"frames": frames, "level": level, "seed": seed, "threads": threads}, {"mr": mr} if mr else {}
-    )
+    record = Record("simulate", {"frames": frames, "level": level, "seed": seed, "threads": threads}, {"mr": mr})
     limit_threads(threads)
     with staged(out) as folder:
         with record.timed("simulate"):

@@ -56,7 +56,7 @@ def run(
             "threads": threads,
         }
         inputs = {"mr": mr, "us": us, "initial": pose_file}
-        record = Record("translate", parameters, {role: path for role, path in inputs.items() if path is not None})
+        record = Record("translate", parameters, inputs)
         with record.timed("translate"):
             translation = pipeline.translate(
                 pair, strict_paper=strict_paper, seed=seed, device=place, progress=progress
