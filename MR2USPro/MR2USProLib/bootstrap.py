@@ -84,7 +84,8 @@ class Environment:
         """
         interpreter = self.python.resolve()
         state = interpreter.stat()
-        requirements = (self.root / "pyproject.toml").read_bytes() + " ".join(PINS).encode()
+        files = ("pyproject.toml", "MR2USPro/Resources/requirements.txt")
+        requirements = b"".join((self.root / name).read_bytes() for name in files) + " ".join(PINS).encode()
         return {
             "requirements": hashlib.sha256(requirements).hexdigest(),
             "extra": self.extra,

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from .errors import Cancelled, InputError
+from .events import EventLines
 from .progress import Progress
 
 
@@ -19,18 +17,9 @@ def front_end(events: bool) -> Iterator[Progress]:
         with _bars() as listener:
             yield Progress(listener)
         return
-    try:
-        yield Progress(_EventLines().listen)
-    except InputError as error:
-        _print_event(event="error", kind="input", message=str(error))
-        raise
-    except (KeyboardInterrupt, Cancelled):
-        _print_event(event="cancelled")
-        raise
-    except Exception as error:
-        _print_event(event="error", kind="fault", message=f"{type(error).__name__}: {error}")
-        raise
-    _print_event(event="done")
+    lines = EventLines(sys.stdout)
+    with lines.ending():
+        yield Progress(lines.progress)
 
 
 @contextmanager
@@ -62,30 +51,3 @@ def _bars() -> Iterator[Callable[[str, float, str], None]]:
 
     with bars:
         yield listen
-
-
-class _EventLines:
-    """Prints progress as JSON lines, at most ten a second for each stage, its first and last always."""
-
-    def __init__(self) -> None:
-        self._started: dict[str, float] = {}
-        self._last: dict[str, float] = {}
-
-    def listen(self, stage: str, fraction: float, message: str) -> None:
-        now = time.monotonic()
-        started = self._started.setdefault(stage, now)
-        if fraction < 1.0 and now - self._last.get(stage, -1.0) < 0.1:
-            return
-        self._last[stage] = now
-        left = (now - started) * (1 - fraction) / fraction if fraction > 0 else None
-        _print_event(
-            event="progress",
-            stage=stage,
-            fraction=round(fraction, 4),
-            message=message,
-            seconds_left=None if left is None else round(left, 1),
-        )
-
-
-def _print_event(**fields: object) -> None:
-    print(json.dumps(fields, ensure_ascii=False), file=sys.stdout, flush=True)

@@ -7,6 +7,7 @@ from typing import Literal
 from .errors import InputError
 
 Device = Literal["auto", "cpu", "cuda"]
+NO_CUDA = "PyTorch finds no CUDA device"
 
 
 def prepare(device: Device, threads: int | None) -> str:
@@ -20,14 +21,23 @@ def prepare(device: Device, threads: int | None) -> str:
         InputError: CUDA was asked for and does not work here.
     """
     limit_threads(threads)
+    works, trouble = working_device(device)
+    if trouble and device == "cuda":
+        raise InputError(f"{trouble}: use --device cpu, or install a PyTorch that fits the graphics card.")
+    return works
+
+
+def working_device(device: Device) -> tuple[str, str]:
+    """The device that will be used, and what is wrong with the one that was meant; empty where nothing is.
+
+    ``auto`` on a machine without a CUDA device has nothing wrong with it; with one that does not compute, it has.
+    """
     if device == "cpu":
-        return "cpu"
+        return "cpu", ""
     trouble = _cuda_trouble()
     if trouble is None:
-        return "cuda"
-    if device == "cuda":
-        raise InputError(f"{trouble}: use --device cpu, or install a PyTorch that fits the graphics card.")
-    return "cpu"
+        return "cuda", ""
+    return "cpu", trouble if device == "cuda" or trouble != NO_CUDA else ""
 
 
 def limit_threads(threads: int | None) -> None:
@@ -48,7 +58,7 @@ def _cuda_trouble() -> str | None:
     import torch
 
     if not torch.cuda.is_available():
-        return "PyTorch finds no CUDA device"
+        return NO_CUDA
     try:
         torch.ones(2, device="cuda").sum().item()
     except RuntimeError as error:

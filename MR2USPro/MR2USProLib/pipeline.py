@@ -6,6 +6,7 @@ end calls these functions; the stages know nothing of each other.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -35,13 +36,25 @@ SHAPES: dict[str, tuple[int, int, int]] = {"fast": (32, 64, 64), "balanced": (48
 
 
 @dataclass(frozen=True)
-class Reconstruction:
-    """A TRUS volume and how it came about."""
+class FilledVolume:
+    """A TRUS volume.
 
-    stitching: Stitching
+    Attributes:
+        placement: the transverse frames where they belong, and the gaps between them.
+        volume: the same without gaps.
+        filling: how well the gaps were filled; None where nothing was filled or it could not be scored.
+    """
+
     placement: Placement
     volume: Volume
     filling: FillingCheck | None
+
+
+@dataclass(frozen=True)
+class Reconstruction(FilledVolume):
+    """A TRUS volume and the stitching that it came from."""
+
+    stitching: Stitching
 
 
 @dataclass(frozen=True)
@@ -82,6 +95,8 @@ def reconstruct(
     exam: Exam,
     *,
     matcher: Matcher = "auto",
+    excluded: Set[int] = frozenset(),
+    pinned_mm: Mapping[int, float] | None = None,
     fill: Fill = "dip",
     voxel_mm: float | None = None,
     seed: int = 0,
@@ -89,29 +104,93 @@ def reconstruct(
     progress: Progress = SILENT,
 ) -> Reconstruction:
     """Stitch the sagittal frames, put their transverse partners where they belong, fill what lies between."""
-    from .reconstruction.filling import fill_volume
-    from .reconstruction.mosaic import stitch
-    from .reconstruction.placement import place
-
-    stitching = stitch(exam.sagittal, matcher=matcher, progress=progress.named("Stitch"))
-    placement = place(
+    column_mm = exam.sagittal_spacing_mm[1]
+    stitching = stitch(
+        exam.sagittal, column_mm, matcher=matcher, excluded=excluded, pinned_mm=pinned_mm, progress=progress
+    )
+    filled = fill_gaps(
         exam.transverse,
         exam.transverse_spacing_mm,
-        stitching.positions_mm(exam.sagittal_spacing_mm[1]),
-        usable=stitching.usable,
+        stitching.positions_mm(column_mm),
+        stitching.usable,
+        method=fill,
         voxel_mm=voxel_mm,
-        progress=progress.named("Place"),
+        seed=seed,
+        device=device,
+        progress=progress,
+    )
+    return Reconstruction(filled.placement, filled.volume, filled.filling, stitching)
+
+
+def stitch(
+    sagittal: NDArray[np.uint8],
+    column_mm: float,
+    *,
+    matcher: Matcher = "auto",
+    excluded: Set[int] = frozenset(),
+    pinned_mm: Mapping[int, float] | None = None,
+    progress: Progress = SILENT,
+) -> Stitching:
+    """Find where each sagittal frame (frame, row, column) lies, but for the excluded ones.
+
+    Args:
+        sagittal: uint8 (frame, row, column).
+        column_mm: spacing of the columns.
+        matcher: features to stitch with.
+        excluded: frames that are left out.
+        pinned_mm: frames whose position is known, and the position.
+        progress: told before every frame.
+
+    Raises:
+        InputError: the frames cannot be stitched, or an excluded or pinned frame is not there.
+    """
+    from .reconstruction import mosaic
+
+    pins = dict(pinned_mm or {})
+    for option, chosen in (("--exclude", sorted(excluded)), ("--pin", sorted(pins))):
+        missing = [t for t in chosen if not 0 <= t < len(sagittal)]
+        if missing:
+            raise InputError(f"There is no frame {missing[0]} ({option}): give frames from 0 to {len(sagittal) - 1}.")
+    if not all(np.isfinite(position) for position in pins.values()):
+        raise InputError("A pinned frame has no position (--pin): give it in mm.")
+    return mosaic.stitch(
+        sagittal,
+        matcher=matcher,
+        excluded=excluded,
+        pinned_px={t: position / column_mm for t, position in pins.items()},
+        progress=progress.named("Stitch"),
+    )
+
+
+def fill_gaps(
+    transverse: NDArray[np.uint8],
+    spacing_mm: tuple[float, float],
+    positions_mm: NDArray[np.float64],
+    usable: NDArray[np.bool_],
+    *,
+    method: Fill = "dip",
+    voxel_mm: float | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+    progress: Progress = SILENT,
+) -> FilledVolume:
+    """Put the usable transverse frames at their positions and fill what lies between them."""
+    from .reconstruction.filling import fill_volume
+    from .reconstruction.placement import place
+
+    placement = place(
+        transverse, spacing_mm, positions_mm, usable=usable, voxel_mm=voxel_mm, progress=progress.named("Place")
     )
     filled, check = fill_volume(
         placement.volume.array,
         placement.measured,
         placement.fan,
-        method=fill,
+        method=method,
         seed=seed,
         device=device,
         progress=progress.named("Fill"),
     )
-    return Reconstruction(stitching, placement, Volume(filled, placement.volume.grid), check)
+    return FilledVolume(placement, Volume(filled, placement.volume.grid), check)
 
 
 def pair_up(
@@ -197,6 +276,7 @@ def register(
         if translated
         else (normalised(pair.mr.array, pair.valid), normalised(pair.us.array, pair.valid))
     )
+    registering = progress.named("Register")
     fitted = fit_anatomy_aware(
         moving,
         fixed,
@@ -204,11 +284,20 @@ def register(
         pair.us.grid.spacing_mm,
         seed=seed,
         device=device,
-        progress=progress.named("Register"),
+        progress=registering,
+        on_field=lambda field: registering.preview(lambda: _deformed(pair.mr, field())),
     )
     displacement = Volume(pair.us.grid.voxels_to_mm(fitted.displacement), pair.us.grid)
     transform = composite(pair.initial, displacement, us.grid)
     return Registration(pair, translated, fitted, transform, warp(mr, us.grid, transform))
+
+
+def _deformed(mr: Volume, displacement: NDArray[np.float32]) -> Volume:
+    """The MR on the networks' grid under a displacement in voxels, (k, j, i, 3) along (i, j, k)."""
+    from scipy.ndimage import map_coordinates
+
+    at = np.indices(mr.grid.shape, dtype=np.float32) + np.moveaxis(displacement, -1, 0)[::-1]
+    return Volume(map_coordinates(mr.array, at, order=1, mode="nearest").astype(np.float32), mr.grid)
 
 
 def _as_float(volume: Volume) -> Volume:

@@ -57,7 +57,7 @@ def run(
     threads: int | None = None,
     progress: Progress = SILENT,
 ) -> tuple[Scored, Record]:
-    """Register a pair and write warped, displacement, transform, metrics and the reports to ``out``.
+    """Register a pair and write warped, displacement, transform, translated pair, metrics and reports to ``out``.
 
     Raises:
         InputError: an image, label or transform cannot be read, the two images do not overlap, or ``out`` cannot be
@@ -108,6 +108,9 @@ def run(
         result.warped.write(folder / "warped.nrrd")
         displacement.write(folder / "displacement.nrrd")
         write_transform(folder / "transform.h5", result.transform)
+        if result.translation is not None:
+            Volume(result.translation.mr, pair.us.grid).write(folder / "mr_translated.nrrd")
+            Volume(result.translation.us, pair.us.grid).write(folder / "us_translated.nrrd")
         if moving_labels is not None:
             warp(moving_labels.map, us.grid, result.transform, label=True).write(folder / "warped_label.nrrd")
         write_json(folder / "metrics.json", scored.metrics)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass
 
 import cv2
@@ -68,23 +69,33 @@ class Track:
         return float(placed.mean() * max(0.0, np.median(self.correlation[placed]))) if placed.any() else 0.0
 
 
-def follow(frames: NDArray[np.uint8], layer: ProbeLayer, name: FeatureName, progress: Progress) -> Track:
+def follow(
+    frames: NDArray[np.uint8],
+    layer: ProbeLayer,
+    name: FeatureName,
+    progress: Progress,
+    excluded: Set[int] = frozenset(),
+) -> Track:
     """Match every frame to the map of those before it and blend it in where it fits.
 
     Frames that failed get a second chance, backwards, when the map is complete on both sides of them. The map is cut
-    to a window around the expected place, so that a frame costs the same late as early.
+    to a window around the expected place, so that a frame costs the same late as early. Excluded frames are passed over
+    as if nobody had taken them.
     """
     search = _Search(frames, layer, name)
-    n, seed, message = len(frames), -1, f"Stitching with {name.upper()}"
+    n, seed, tried, message = len(frames), -1, 0, f"Stitching with {name.upper()}"
     for t in progress.part(0, 0.9).steps(n, message):
-        if seed >= 0 and t - seed > SEED_PATIENCE and search.placed[-1] == seed:
+        if t in excluded:
+            continue
+        if seed >= 0 and tried == SEED_PATIENCE and search.placed[-1] == seed:
             search.restart()  # nothing fits the first frame: it was no good
             seed = -1
         if seed < 0:
-            seed = t if search.begin(t) else -1
+            seed, tried = t if search.begin(t) else -1, 0
         else:
             search.locate(t)
-    failed = np.flatnonzero(~search.track.placed)[::-1]
+            tried += 1
+    failed = [t for t in np.flatnonzero(~search.track.placed)[::-1] if t not in excluded]
     for step in progress.part(0.9, 1).steps(len(failed), message):
         if seed >= 0:
             search.locate(int(failed[step]))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +16,7 @@ from ..progress import SILENT, Progress
 from .features import FeatureName
 from .growing_map import GrowingMap
 from .localisation import Track, feather, follow
+from .pins import pinned
 from .polish import polish
 from .probe_layer import ProbeLayer
 
@@ -25,6 +27,9 @@ LONGEST_GAP = 10
 
 MOST_FAILED = 1 / 3
 """With a larger share of frames that failed, the whole stitching is not to be trusted."""
+
+POSITION_DIGITS = 4
+"""Decimals of a position in mm."""
 
 COLUMNS = ("frame", "position_mm", "offset_x_px", "offset_y_px", "matches", "inliers", "confidence", "status")
 """Header of the table of positions."""
@@ -41,7 +46,8 @@ class Stitching:
         confidence: (n,) in [0, 1]: correlation of frame and map times the share of inliers in the two largest clusters,
             0 for frames that were not placed by matching.
         status: ``ok``: placed by matching; ``interpolated``: failed, placed between its neighbours in time;
-            ``rejected``: failed with no good frame on both sides near enough, holds a neighbour's offset or a guess.
+            ``rejected``: excluded by the user, or failed with no good frame on both sides near enough; holds a
+            neighbour's offset or a guess between the two.
         residual_px: (n,) root mean square spread of the inliers about the offset, NaN unless ``ok``.
         map: float32 (rows, columns), mean grey level of the frames that are ``ok``, NaN where nothing was seen.
         map_origin_px: offset [x, y] of the map's first pixel.
@@ -67,11 +73,18 @@ class Stitching:
         return np.array([status == "ok" for status in self.status])
 
     def positions_mm(self, column_spacing_mm: float) -> NDArray[np.float64]:
-        """(n,) positions along the probe's shaft, caudal positive."""
-        return self.offsets_px[:, 0] * column_spacing_mm
+        """(n,) positions along the probe's shaft, caudal positive, in the tenths of a micrometre of the table."""
+        return np.round(self.offsets_px[:, 0] * column_spacing_mm, POSITION_DIGITS)
 
 
-def stitch(frames: NDArray[np.uint8], *, matcher: Matcher = "auto", progress: Progress = SILENT) -> Stitching:
+def stitch(
+    frames: NDArray[np.uint8],
+    *,
+    matcher: Matcher = "auto",
+    excluded: Set[int] = frozenset(),
+    pinned_px: Mapping[int, float] | None = None,
+    progress: Progress = SILENT,
+) -> Stitching:
     """Stitch sagittal frames to a map and locate each on it.
 
     What moves with the probe is removed first; then each frame is matched against the map that has grown so far, DBSCAN
@@ -81,6 +94,8 @@ def stitch(frames: NDArray[np.uint8], *, matcher: Matcher = "auto", progress: Pr
     Args:
         frames: uint8 (frame, row, column), columns along the direction of motion.
         matcher: key points to use; ``auto`` runs both and keeps the better by :attr:`Stitching.quality`.
+        excluded: frames that are not looked at.
+        pinned_px: frames and the places [x] that they shall hold; see :func:`.pins.pinned`.
         progress: told before every frame.
 
     Raises:
@@ -93,7 +108,10 @@ def stitch(frames: NDArray[np.uint8], *, matcher: Matcher = "auto", progress: Pr
             f"Sagittal frames of {frames.shape[2]} x {frames.shape[1]} px are too small to match: "
             "give a larger --sagittal-roi or frames of finer pixels."
         )
-    layer = ProbeLayer.estimate(frames)
+    used = [t for t in range(len(frames)) if t not in excluded]
+    if len(used) < 2:
+        raise InputError(f"All but {len(used)} of the sagittal frames are excluded: leave in at least two.")
+    layer = ProbeLayer.estimate(frames[used] if excluded else frames)
     if layer.tissue.mean() < 0.05:
         raise InputError(
             "The sagittal frames are black or do not change over time: check the file and --sagittal-roi, and give a "
@@ -102,18 +120,21 @@ def stitch(frames: NDArray[np.uint8], *, matcher: Matcher = "auto", progress: Pr
     names: tuple[FeatureName, ...] = ("orb", "sift") if matcher == "auto" else (matcher,)
     shares = np.linspace(0, 0.85, len(names) + 1)
     tracks = [
-        follow(frames, layer, name, progress.part(start, end))
+        follow(frames, layer, name, progress.part(start, end), excluded)
         for name, start, end in zip(names, shares[:-1], shares[1:], strict=True)
     ]
-    best = max(range(len(names)), key=lambda i: tracks[i].quality)
-    failed = int((~tracks[best].placed).sum())
-    if failed > MOST_FAILED * len(frames) or len(frames) - failed < 2:
+    qualities = [float(track.quality * len(frames) / len(used)) for track in tracks]
+    best = int(np.argmax(qualities))
+    failed = len(used) - int(tracks[best].placed.sum())
+    if failed > MOST_FAILED * len(used) or len(used) - failed < 2:
         raise InputError(
-            f"{failed} of {len(frames)} sagittal frames could not be matched to the map: choose a slower, steadier "
+            f"{failed} of {len(used)} sagittal frames could not be matched to the map: choose a slower, steadier "
             "part of the sweep, check that --sagittal-roi holds the sagittal view alone, or try another --matcher."
         )
     track = polish(frames, layer, tracks[best], progress.part(0.85, 0.95))
-    offsets, status = _complete(track)
+    offsets, status = _complete(track, excluded)
+    offsets[:, 0] = pinned(offsets[:, 0], pinned_px or {})
+    track = replace(track, offsets_px=np.where(track.placed[:, None], offsets, np.nan))
     picture, origin = _draw(frames, layer, track, progress.part(0.95, 1))
     return Stitching(
         offsets,
@@ -125,11 +146,11 @@ def stitch(frames: NDArray[np.uint8], *, matcher: Matcher = "auto", progress: Pr
         picture,
         origin,
         names[best],
-        tracks[best].quality,
+        qualities[best],
     )
 
 
-def _complete(track: Track) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+def _complete(track: Track, excluded: Set[int]) -> tuple[NDArray[np.float64], tuple[str, ...]]:
     """Offsets for all frames, and how each came by its own."""
     good, everyone = np.flatnonzero(track.placed), np.arange(len(track.offsets_px))
     offsets = np.column_stack([np.interp(everyone, good, track.offsets_px[good, axis]) for axis in (0, 1)])
@@ -138,7 +159,7 @@ def _complete(track: Track) -> tuple[NDArray[np.float64], tuple[str, ...]]:
     for t, after in zip(everyone, following, strict=True):
         if track.placed[t]:
             status.append("ok")
-        elif 0 < after < len(good) and good[after] - good[after - 1] - 1 <= LONGEST_GAP:
+        elif t not in excluded and 0 < after < len(good) and good[after] - good[after - 1] - 1 <= LONGEST_GAP:
             status.append("interpolated")
         else:
             status.append("rejected")
@@ -167,6 +188,28 @@ def write_positions(path: str | Path, stitching: Stitching, column_spacing_mm: f
         for t, status in enumerate(stitching.status):
             x, y = stitching.offsets_px[t]
             table.writerow(
-                [t, f"{positions[t]:.4f}", f"{x:.3f}", f"{y:.3f}", stitching.matches[t], stitching.inliers[t],
+                [t, f"{positions[t]:.{POSITION_DIGITS}f}", f"{x:.3f}", f"{y:.3f}", stitching.matches[t], stitching.inliers[t],
                  f"{stitching.confidence[t]:.4f}", status]
             )  # fmt: skip
+
+
+def read_positions(path: str | Path) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Position in mm of each frame, and whether it is usable, as :func:`write_positions` wrote them.
+
+    Raises:
+        InputError: no such file, or no table of positions.
+    """
+    path = Path(path)
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file))
+        frames = [int(row["frame"]) for row in rows]
+        positions = np.array([float(row["position_mm"]) for row in rows])
+        usable = np.array([row["status"] == "ok" for row in rows])
+    except FileNotFoundError as error:
+        raise InputError(f"{path} does not exist: check the path.") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path.name} is no table of positions: give the positions.csv of a stitching.") from error
+    if frames != list(range(len(frames))) or not np.all(np.isfinite(positions)):
+        raise InputError(f"{path.name} does not give a position for each frame in turn: stitch the frames again.")
+    return positions, usable

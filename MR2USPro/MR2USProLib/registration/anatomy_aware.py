@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -71,6 +71,7 @@ def fit_anatomy_aware(
     seed: int = 0,
     device: str = "cpu",
     progress: Progress = SILENT,
+    on_field: Callable[[Callable[[], NDArray[np.float32]]], None] = lambda field: None,
 ) -> FittedDeformation:
     """Fit the network to one pair and take its field at time 0 with the clean fixed picture.
 
@@ -86,6 +87,7 @@ def fit_anatomy_aware(
         seed: of the network's first weights and of the noise.
         device: ``cpu`` or ``cuda``.
         progress: told about each iteration.
+        on_field: offered what makes the displacement of the moment, (k, j, i, 3) in voxels (i, j, k), at each step.
 
     Raises:
         Cancelled: the user asked to stop.
@@ -100,11 +102,15 @@ def fit_anatomy_aware(
     levels = [_level(moving, seen[1], valid, sigma, unit, device) for sigma in settings.blurs_voxels]
     mask = _to_tensor(valid, unit, device, mode="constant")
     forked = [torch.device(device)] if device.startswith("cuda") else []
+
+    def offer(displacement: Tensor) -> None:
+        on_field(lambda: _to_array(resize(displacement, mask.shape[2:]), fixed.shape))
+
     with torch.random.fork_rng(devices=forked):
         torch.manual_seed(seed)
         network = AnatomyAwareNetwork(settings.channels).to(device)
         network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # missing in torch's stubs
-        history = _optimise(network, pictures, levels, mask, spacing_mm, settings, progress)
+        history = _optimise(network, pictures, levels, mask, spacing_mm, settings, progress, offer)
     network.eval()
     with torch.no_grad():  # the same pair twice: that too is faster than batch 1
         time = torch.zeros(2, dtype=torch.long, device=device)
@@ -123,6 +129,7 @@ def _optimise(
     spacing_mm: Sequence[float],
     settings: AnatomyAwareSettings,
     progress: Progress,
+    on_step: Callable[[Tensor], None],
 ) -> dict[str, list[float]]:
     """Minimise eq. 19 over the network's weights; the history of its terms."""
     device = mask.device
@@ -164,6 +171,8 @@ def _optimise(
         decay.step()
         for name, value in zip(history, (loss, similarity, smooth, diffused), strict=True):
             history[name].append(float(value.detach()))
+        progress.values(**{name: values[-1] for name, values in history.items()})
+        on_step(displacement.detach()[:1])
     return history
 
 

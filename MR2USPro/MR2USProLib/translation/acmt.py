@@ -182,6 +182,7 @@ def _fit(
         for name, value in {**terms, "loss": loss}.items():
             history.setdefault(name, []).append(value.item())
         history.setdefault("texture_share", []).append(share)
+        progress.values(**{name: values[-1] for name, values in history.items()})
     return cast(Generator, average.module), history, offset.best
 
 

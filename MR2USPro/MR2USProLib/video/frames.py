@@ -17,6 +17,12 @@ Roi = tuple[int, int, int, int]
 """Part of a picture: x and y of its top-left pixel, width and height, all in px."""
 
 VIDEO_SUFFIXES = {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".wmv", ".mpg", ".mpeg"}
+BLACK = 10
+"""A picture in which no pixel exceeds this grey level shows nothing."""
+
+GLANCE = 24
+"""Pictures that are enough to see where in them something moves."""
+
 SMALLEST_PX = 16
 """A view with fewer pixels along an edge holds nothing to match."""
 
@@ -34,6 +40,25 @@ class Frames:
 
     views: tuple[NDArray[np.uint8], ...]
     spacing_mm: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class Glance:
+    """A file's pictures at a glance, before anybody knows what in them is the exam.
+
+    Attributes:
+        count: pictures in the file.
+        pictures: uint8 (at most ``GLANCE``, row, column), spread evenly over time, none of them black if any is not.
+        first: uint8 (row, column), the first picture that is not black, or the first at all.
+        spacing_mm: (row, column), or None where the file does not say.
+        spacing_source: where the spacing comes from, or why it is not known, in a sentence.
+    """
+
+    count: int
+    pictures: NDArray[np.uint8]
+    first: NDArray[np.uint8]
+    spacing_mm: tuple[float, float] | None
+    spacing_source: str
 
 
 def read_frames(path: Path, regions: Sequence[tuple[str, Roi | None]], progress: Progress = SILENT) -> Frames:
@@ -54,45 +79,97 @@ def read_frames(path: Path, regions: Sequence[tuple[str, Roi | None]], progress:
     return _read_stack(path, regions, progress)
 
 
+def glance(path: Path, progress: Progress = SILENT) -> Glance:
+    """Count a file's pictures and take a few of them, in grey, without holding a whole video in memory.
+
+    Raises:
+        InputError: missing, unreadable or empty.
+    """
+    path = Path(path)
+    if path.suffix.lower() in VIDEO_SUFFIXES:
+        return _glance_at_video(path, progress)
+    progress.report(0.0, f"Reading {path.name}")
+    stack, image = _open_stack(path)
+    brightest = stack.reshape(len(stack), -1).max(axis=1)
+    chosen = np.flatnonzero(brightest > 0.2 * brightest.max())
+    chosen = chosen[_spread(len(chosen), GLANCE)] if len(chosen) else np.array([0])
+    pictures = to_grey_levels(_grey(stack[chosen]))
+    spacing_mm, source = _header_spacing(image, path)
+    progress.report(1.0, f"Reading {path.name}")
+    return Glance(len(stack), pictures, pictures[0], spacing_mm, source)
+
+
+def _glance_at_video(path: Path, progress: Progress) -> Glance:
+    kept: list[NDArray[np.uint8]] = []
+    first, count, stride = None, 0, 1
+    for picture in _decoded(path, progress):
+        if first is None or (first.max() <= BLACK < picture.max()):
+            first = picture
+        if count % stride == 0:
+            kept.append(picture)
+            if len(kept) == 2 * GLANCE:  # nobody knows how many will come: thin out as they do
+                kept, stride = kept[::2], 2 * stride
+        count += 1
+    assert first is not None  # an empty video was refused
+    seen = [picture for picture in kept if picture.max() > BLACK] or kept
+    pictures = np.stack([seen[t] for t in _spread(len(seen), GLANCE)])
+    return Glance(count, pictures, first, None, f"{path.name} is a video, which does not say how large its pixels are.")
+
+
+def _spread(count: int, most: int) -> NDArray[np.int64]:
+    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))
+
+
 def _read_video(path: Path, regions: Sequence[tuple[str, Roi | None]], progress: Progress) -> Frames:
+    views: list[list[NDArray[np.uint8]]] = [[] for _ in regions]
+    for picture in _decoded(path, progress):
+        for view, (option, roi) in zip(views, regions, strict=True):
+            x, y, width, height = _checked(roi, option, picture.shape[1], picture.shape[0], path)
+            view.append(picture[y : y + height, x : x + width].copy())
+    return Frames(tuple(np.stack(view) for view in views), None)
+
+
+def _decoded(path: Path, progress: Progress) -> Iterator[NDArray[np.uint8]]:
+    """The pictures of a video, in grey, one after the other."""
     import cv2
 
     if not path.exists():
         raise InputError(f"{path} does not exist: check the path.")
-    views: list[list[NDArray[np.uint8]]] = [[] for _ in regions]
-    capture = cv2.VideoCapture(str(path))
+    capture, read = cv2.VideoCapture(str(path)), 0
     try:
         expected = capture.get(cv2.CAP_PROP_FRAME_COUNT) if capture.isOpened() else 0
-        for count, picture in enumerate(_pictures(capture)):
-            for view, (option, roi) in zip(views, regions, strict=True):
-                x, y, width, height = _checked(roi, option, picture.shape[1], picture.shape[0], path)
-                view.append(picture[y : y + height, x : x + width].copy())
-            progress.report(min(count / expected, 1.0) if expected > 0 else 0.0, f"Reading {path.name}")
+        while True:
+            good, picture = capture.read()
+            if not good:
+                break
+            read += 1
+            yield cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY) if picture.ndim == 3 else picture
+            progress.report(min(read / expected, 1.0) if expected > 0 else 0.0, f"Reading {path.name}")
     finally:
         capture.release()
-    read = len(views[0])
     if read == 0:
         raise InputError(f"{path.name} could not be decoded as a video: give a complete mp4, avi or mkv file.")
     if read < 0.8 * expected:
         raise InputError(f"{path.name} breaks off after {read} of {expected:.0f} frames: give the complete file.")
     progress.report(1.0, f"Reading {path.name}")
-    return Frames(tuple(np.stack(view) for view in views), None)
-
-
-def _pictures(capture: object) -> Iterator[NDArray[np.uint8]]:
-    import cv2
-
-    while True:
-        good, picture = capture.read()  # type: ignore[attr-defined]
-        if not good:
-            return
-        yield cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY) if picture.ndim == 3 else picture
 
 
 def _read_stack(path: Path, regions: Sequence[tuple[str, Roi | None]], progress: Progress) -> Frames:
+    progress.report(0.0, f"Reading {path.name}")
+    stack, image = _open_stack(path)
+    height, width = stack.shape[1:3]
+    views = []
+    for part, (option, roi) in enumerate(regions):
+        x, y, w, h = _checked(roi, option, width, height, path)
+        views.append(to_grey_levels(_grey(stack[:, y : y + h, x : x + w])))
+        progress.report((part + 1) / len(regions), f"Reading {path.name}")
+    return Frames(tuple(views), _header_spacing(image, path)[0])
+
+
+def _open_stack(path: Path) -> tuple[NDArray, object]:
+    """Pictures (frame, row, column) or (frame, row, column, colour), and the image that owns their memory."""
     import SimpleITK as sitk
 
-    progress.report(0.0, f"Reading {path.name}")
     image = read_image(path)
     array = sitk.GetArrayViewFromImage(image)
     components, dimension = image.GetNumberOfComponentsPerPixel(), image.GetDimension()
@@ -110,26 +187,26 @@ def _read_stack(path: Path, regions: Sequence[tuple[str, Roi | None]], progress:
         raise InputError(f"{path.name} has {components} values in each pixel: give grey or RGB pictures.")
     if np.iscomplexobj(array):
         raise InputError(f"{path.name} holds complex numbers: save the log-compressed magnitude and use that.")
-    height, width = array.shape[1:3]
-    views = []
-    for part, (option, roi) in enumerate(regions):
-        x, y, w, h = _checked(roi, option, width, height, path)
-        view = np.array(array[:, y : y + h, x : x + w])  # a copy: the image goes, and its memory with it
-        if components > 1:
-            view = np.stack([np.asarray(picture[..., :3], dtype=np.float32) @ _LUMA for picture in view])
-            if array.dtype == np.uint8:
-                view = np.rint(view).astype(np.uint8)
-        views.append(to_grey_levels(view))
-        progress.report((part + 1) / len(regions), f"Reading {path.name}")
-    return Frames(tuple(views), _header_spacing(image, path))
+    return array, image
 
 
-def _header_spacing(image: object, path: Path) -> tuple[float, float] | None:
-    """(row, column) in mm; exactly 1 x 1 is what writers put who do not know, and counts as unknown."""
+def _grey(pictures: NDArray) -> NDArray:
+    """A copy of part of a stack, in grey: the image goes, and its memory with it."""
+    if pictures.ndim == 3:
+        return np.array(pictures)
+    grey = np.stack([np.asarray(picture[..., :3], dtype=np.float32) @ _LUMA for picture in pictures])
+    return np.rint(grey).astype(np.uint8) if pictures.dtype == np.uint8 else grey
+
+
+def _header_spacing(image: object, path: Path) -> tuple[tuple[float, float] | None, str]:
+    """(row, column) in mm, None where the file does not say; and where that comes from."""
     x, y = image.GetSpacing()[:2]  # type: ignore[attr-defined]
-    if (x, y) == (1.0, 1.0) or path.suffix.lower() == ".dcm":
-        return None  # an ultrasound's DICOM header calibrates regions in cm, which ITK does not turn into a spacing
-    return float(y), float(x)
+    if path.suffix.lower() == ".dcm":
+        # Ultrasound's DICOM header calibrates regions in cm, which ITK does not turn into a spacing.
+        return None, f"The calibration in {path.name} cannot be read."
+    if (x, y) == (1.0, 1.0):
+        return None, f"{path.name} says 1 x 1 mm, as programs write that do not know how large the pixels are."
+    return (float(y), float(x)), f"The header of {path.name} says how large its pixels are."
 
 
 def _checked(roi: Roi | None, option: str, width: int, height: int, path: Path) -> Roi:

@@ -1,0 +1,162 @@
+"""Where in its pictures a biplane video shows the two views.
+
+Echoes change from frame to frame; text, rulers, logos and the black around the views do not. What changes falls apart
+into two parts, side by side or one above the other. The transverse view is the one that shows a fan.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from .frames import SMALLEST_PX, Roi
+
+Mask = NDArray[np.bool_]
+
+STILL = 2
+"""Grey levels by which a pixel that shows no echoes may change, as video compression makes it."""
+
+QUIET = 0.25
+"""Pixels that change by less than this share of what is usual show no echoes."""
+
+NARROWEST_GAP = 3
+SMALLEST_SHARE = 0.08
+"""A view holds at least this share of all that moves."""
+
+FAN = 0.05
+"""A fan leaves at least this much more of its box empty than the rectangle of a linear array does."""
+
+
+@dataclass(frozen=True)
+class Views:
+    """Where the two views lie.
+
+    Attributes:
+        sagittal, transverse: boxes (x, y, width, height) in px; both None where no two views were found.
+        confidence: ``high``; ``low``: two views were found, but not by their shape which is which; ``none``.
+        note: the finding in a sentence or two.
+    """
+
+    sagittal: Roi | None
+    transverse: Roi | None
+    confidence: Literal["high", "low", "none"]
+    note: str
+
+
+def find_views(pictures: NDArray[np.uint8]) -> Views:
+    """Find the views in pictures that hold both.
+
+    Where neither view is a fan, the left or upper one is taken for the transverse view, as most scanners show them.
+
+    Args:
+        pictures: uint8 (picture, row, column), a few that are spread over the whole sweep.
+    """
+    if len(pictures) < 2:
+        return Views(None, None, "none", "A single picture does not show where something moves: mark the two views.")
+    moving = _moving(pictures)
+    parts = _two_parts(moving)
+    if parts is None:
+        return Views(None, None, "none", "No two moving views were found in the pictures: mark them by hand.")
+    boxes = [_box(part) for part in parts]
+    if any(min(box[2:]) < SMALLEST_PX for box in boxes):
+        return Views(None, None, "none", "No two moving views were found in the pictures: mark them by hand.")
+    empty = [_emptiness(part, box) for part, box in zip(parts, boxes, strict=True)]
+    beside = "left" if boxes[1][0] >= boxes[0][0] + boxes[0][2] else "upper"
+    other = {"left": "right", "upper": "lower"}[beside]
+    if abs(empty[0] - empty[1]) < FAN:
+        note = (
+            f"Two views were found, but neither is clearly a fan: the {beside} one was taken for the transverse view, "
+            "as most scanners show it. Exchange the boxes if that is wrong."
+        )
+        return Views(boxes[1], boxes[0], "low", note)
+    fan = int(np.argmax(empty))
+    note = f"Two views were found: the {(beside, other)[fan]} one is a fan and so the transverse view."
+    return Views(boxes[1 - fan], boxes[fan], "high", note)
+
+
+def _moving(pictures: NDArray[np.uint8]) -> Mask:
+    """(row, column): pixels that change from picture to picture as echoes do, without specks."""
+    changes = np.stack([cv2.absdiff(a, b) for a, b in zip(pictures[:-1], pictures[1:], strict=True)])
+    # The upper quartile: blind to a few spoilt pictures, and not to a sweep that stood still for half its time.
+    place = int(0.75 * (len(changes) - 1))
+    change = cv2.GaussianBlur(np.partition(changes, place, axis=0)[place], (3, 3), 0)
+    lively = change[change > STILL]
+    if lively.size == 0:
+        return np.zeros(change.shape, dtype=np.bool_)
+    moving = (change > max(STILL, QUIET * float(np.median(lively)))).astype(np.uint8)
+    return _morphed(_morphed(moving, cv2.MORPH_CLOSE, 3), cv2.MORPH_OPEN, 3) > 0
+
+
+def _two_parts(moving: Mask) -> tuple[Mask, Mask] | None:
+    """What moves left and right of a gap, or above and below one.
+
+    Where there is no gap, the smallest pieces (a clock, a running curve) are left out one after the other until there
+    is one.
+    """
+    joined = _morphed(moving.astype(np.uint8), cv2.MORPH_CLOSE, NARROWEST_GAP)
+    count, pieces, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
+    largest_first = 1 + np.argsort(-stats[1:, cv2.CC_STAT_AREA], kind="stable")
+    areas = stats[largest_first, cv2.CC_STAT_AREA]
+    enough = int(np.sum(areas >= 0.002 * areas.sum()))
+    for most in range(enough, 1, -1):
+        left_in = moving & np.isin(pieces, largest_first[:most])
+        cut = _best_cut(left_in)
+        if cut is not None:
+            first, second = left_in.copy(), left_in
+            axis, place = cut
+            if axis == 1:
+                first[:, place:], second[:, :place] = False, False
+            else:
+                first[place:], second[:place] = False, False
+            return _without_strays(first), _without_strays(second)
+    return None
+
+
+def _best_cut(moving: Mask) -> tuple[int, int] | None:
+    """Axis and place of the gap that leaves the most on either side."""
+    total, best, found = int(moving.sum()), SMALLEST_SHARE, None
+    for axis in (1, 0):
+        profile = moving.sum(axis=1 - axis)
+        empty = np.flatnonzero(profile <= 0.004 * moving.shape[1 - axis])
+        for strip in np.split(empty, np.flatnonzero(np.diff(empty) > 1) + 1):
+            if len(strip) < NARROWEST_GAP:
+                continue
+            before = profile[: strip[0]].sum() / total
+            share = min(before, 1 - before)
+            if share > best:
+                best, found = share, (axis, int(strip[len(strip) // 2]))
+    return found
+
+
+def _without_strays(part: Mask) -> Mask:
+    """A view without what moves beside it."""
+    joined = _morphed(part.astype(np.uint8), cv2.MORPH_CLOSE, 9)
+    _, pieces, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
+    areas = stats[1:, cv2.CC_STAT_AREA]
+    return part & np.isin(pieces, 1 + np.flatnonzero(areas >= 0.05 * areas.max()))
+
+
+def _box(part: Mask) -> Roi:
+    columns, rows = np.flatnonzero(part.any(axis=0)), np.flatnonzero(part.any(axis=1))
+    x, y = int(columns[0]), int(rows[0])
+    return x, y, int(columns[-1]) + 1 - x, int(rows[-1]) + 1 - y
+
+
+def _emptiness(part: Mask, box: Roi) -> float:
+    """Share of the box outside the view's outline."""
+    x, y, width, height = box
+    reach = max(3, min(width, height) // 12)
+    inside = np.pad(part[y : y + height, x : x + width].astype(np.uint8), reach)
+    inside = _morphed(inside, cv2.MORPH_CLOSE, reach)
+    outlines, _ = cv2.findContours(inside, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    filled: NDArray[np.uint8] = np.zeros(inside.shape, np.uint8)
+    cv2.drawContours(filled, outlines, -1, 1, cv2.FILLED)
+    return 1 - float(filled.sum()) / (width * height)
+
+
+def _morphed(mask: NDArray[np.uint8], operation: int, size_px: int) -> NDArray[np.uint8]:
+    return np.asarray(cv2.morphologyEx(mask, operation, np.ones((size_px, size_px), np.uint8)), dtype=np.uint8)
