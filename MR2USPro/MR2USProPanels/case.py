@@ -1,0 +1,128 @@
+"""A case: one patient's MR and exam, what was chosen, and what came of it; all of it is saved with the scene."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import slicer
+from slicer import (
+    vtkMRMLGridTransformNode,
+    vtkMRMLLinearTransformNode,
+    vtkMRMLMarkupsFiducialNode,
+    vtkMRMLMarkupsROINode,
+    vtkMRMLModelNode,
+    vtkMRMLPlotChartNode,
+    vtkMRMLScalarVolumeNode,
+    vtkMRMLScriptedModuleNode,
+    vtkMRMLSegmentationNode,
+    vtkMRMLSequenceNode,
+    vtkMRMLTableNode,
+    vtkMRMLTextNode,
+    vtkMRMLTransformNode,
+)
+from slicer.parameterNodeWrapper import Choice, Default, parameterNodeWrapper
+
+ATTRIBUTE = "MR2USPro.Case"
+CURRENT = "MR2USPro.Current"
+
+
+@parameterNodeWrapper
+class Case:
+    """Everything about one case that outlives the panels.
+
+    Positions and spacings are in mm; ``spacingMm`` is 0 as long as nobody knows it. ``stitchResults`` and
+    ``registerResults`` hold the figures of the jobs as JSON.
+    """
+
+    # The exam: where it comes from, how it was cut, and both views as stacks with k = frame.
+    source: Annotated[str, Choice(["video", "files", "sequence"]), Default("video")]
+    videoFile: str
+    sagittalFile: str
+    transverseFile: str
+    sequence: vtkMRMLSequenceNode
+    picture: vtkMRMLScalarVolumeNode
+    sagittalBox: vtkMRMLMarkupsROINode
+    transverseBox: vtkMRMLMarkupsROINode
+    spacingMm: float
+    sagittalFrames: vtkMRMLScalarVolumeNode
+    transverseFrames: vtkMRMLScalarVolumeNode
+
+    # Stitching, with what the user said about single frames.
+    matcher: Annotated[str, Choice(["auto", "sift", "orb"]), Default("auto")]
+    excluded: list[int]
+    pinned: dict[int, float]
+    map: vtkMRMLScalarVolumeNode
+    positions: vtkMRMLTableNode
+    chart: vtkMRMLPlotChartNode
+    stitchResults: str
+
+    # Filling.
+    fillMethod: Annotated[str, Choice(["dip", "linear", "none"]), Default("dip")]
+    voxelMm: Annotated[float, Default(0.5)]
+    sparse: vtkMRMLScalarVolumeNode
+    outlines: vtkMRMLModelNode
+    fillResults: str
+
+    # The pair and where it starts.
+    mr: vtkMRMLScalarVolumeNode
+    trus: vtkMRMLScalarVolumeNode
+    start: Annotated[str, Choice(["none", "centers", "boxes", "landmarks", "transform"]), Default("none")]
+    mrBox: vtkMRMLMarkupsROINode
+    trusBox: vtkMRMLMarkupsROINode
+    mrLandmarks: vtkMRMLMarkupsFiducialNode
+    trusLandmarks: vtkMRMLMarkupsFiducialNode
+    startTransform: vtkMRMLTransformNode
+    pose: vtkMRMLLinearTransformNode
+
+    # Registration and what came of it.
+    translation: Annotated[str, Choice(["acmt", "none"]), Default("acmt")]
+    registration: Annotated[str, Choice(["anatomy-aware"]), Default("anatomy-aware")]
+    preset: Annotated[str, Choice(["fast", "balanced", "paper"]), Default("balanced")]
+    seed: int
+    mrSegmentation: vtkMRMLSegmentationNode
+    trusSegmentation: vtkMRMLSegmentationNode
+    before: vtkMRMLScalarVolumeNode
+    warped: vtkMRMLScalarVolumeNode
+    deformation: vtkMRMLGridTransformNode
+    translatedMr: vtkMRMLScalarVolumeNode
+    translatedUs: vtkMRMLScalarVolumeNode
+    metrics: vtkMRMLTableNode
+    registerResults: str
+    report: vtkMRMLTextNode
+
+
+def cases() -> list[Case]:
+    """All cases of the scene, oldest first."""
+    nodes = slicer.util.getNodesByClass("vtkMRMLScriptedModuleNode")
+    return [Case(node) for node in nodes if node.GetAttribute(ATTRIBUTE)]
+
+
+def newCase(name: str = "") -> Case:
+    """A new, empty case, which becomes the current one."""
+    node = vtkMRMLScriptedModuleNode()
+    node.SetName(name or slicer.mrmlScene.GenerateUniqueName("Case"))
+    node.SetAttribute(ATTRIBUTE, "1")
+    node.SetHideFromEditors(False)
+    case = Case(slicer.mrmlScene.AddNode(node))
+    setCurrentCase(case)
+    return case
+
+
+def currentCase() -> Case:
+    """The case that the panels show; the scene's first one, or a new one, where none was chosen."""
+    there = cases()
+    chosen = [case for case in there if case.parameterNode.GetAttribute(CURRENT)]
+    if chosen:
+        return chosen[-1]
+    if there:
+        setCurrentCase(there[0])
+        return there[0]
+    return newCase()
+
+
+def setCurrentCase(case: Case) -> None:
+    """Choose the case that the panels show."""
+    for other in cases():
+        if other.parameterNode is not case.parameterNode:
+            other.parameterNode.RemoveAttribute(CURRENT)
+    case.parameterNode.SetAttribute(CURRENT, "1")

@@ -1,0 +1,116 @@
+"""The row under a step: one button that runs and cancels, how far the job is, and what to do when it failed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from MR2USProLib.jobs.run import Run, State
+
+from .jobRunner import JobRunner
+from .section import UI
+
+
+class JobRow:
+    """Shows the runner's job where it was started from this row, and offers to start one where none is under way.
+
+    Attributes:
+        onRun: called when the button is pressed while no job is under way.
+    """
+
+    def __init__(self, layout: Any, runner: JobRunner) -> None:
+        """Add the row to a layout.
+
+        Args:
+            layout: of the section that the row belongs to.
+            runner: the runner of the section's logic.
+        """
+        self.widget = slicer.util.loadUI(str(UI / "JobRow.ui"))
+        self.ui = slicer.util.childWidgetVariables(self.widget)
+        layout.addWidget(self.widget)
+        self.onRun: Callable[[], None] = lambda: None
+        self._runner = runner
+        self._own: Run | None = None
+        self._text, self._enabled = _("Run"), False
+        runner.watchers.append(self.refresh)
+        self.ui.runButton.connect("clicked(bool)", self._onButton)
+        self.ui.openFolderButton.connect("clicked(bool)", self._onOpenFolder)
+        self.ui.showLogButton.connect("toggled(bool)", self._onShowLog)
+
+    def offer(self, text: str, enabled: bool, toolTip: str = "") -> None:
+        """Say what the button does, or what is missing before it can do it."""
+        self._text, self._enabled = text, enabled
+        self.ui.runButton.toolTip = toolTip or text
+        self.refresh()
+
+    def tell(self, message: str) -> None:
+        """Show a sentence under the button; an empty one hides what was there."""
+        self._own = None
+        self.refresh()
+        self.ui.messageLabel.text = message
+        self.ui.messageLabel.visible = bool(message)
+
+    def refresh(self) -> None:
+        """Bring the row in line with the runner."""
+        run, busy = self._runner.current, self._runner.busy
+        own = busy and run is self._own
+        button = self.ui.runButton
+        if own and run is not None:
+            stopping = run.state is State.CANCELLING
+            button.text = _("Stopping ...") if stopping else _("Cancel")
+            button.enabled = not stopping
+        else:
+            button.text = _("Wait for the other job to end, or cancel it") if busy else self._text
+            button.enabled = self._enabled and not busy
+        self.ui.progressBar.visible = own
+        if self._own is not None:
+            self._show(self._own)
+
+    def _show(self, run: Run) -> None:
+        if not run.ended:
+            self.ui.progressBar.value = round(1000 * run.fraction)
+            left = run.seconds_left
+            self.ui.progressBar.setFormat(
+                "%p %" if left is None else _("%p %, {time} left").format(time=duration(left))
+            )
+        failed = run.state is State.FAILED
+        self.ui.messageLabel.text = run.message
+        self.ui.messageLabel.visible = bool(run.message) and run.state is not State.DONE
+        self.ui.openFolderButton.visible = failed and run.job.folder.is_dir()
+        self.ui.showLogButton.visible = failed and bool(run.log)
+        if not failed:
+            self.ui.showLogButton.checked = False
+
+    def _onButton(self, checked: bool = False) -> None:
+        if self._runner.busy:
+            self._runner.cancel()
+            return
+        before = self._runner.current
+        with slicer.util.tryWithErrorDisplay(_("The job could not be started."), waitCursor=False):
+            self.onRun()
+        if self._runner.current is not before:
+            self._own = self._runner.current
+        self.refresh()
+
+    def _onOpenFolder(self, checked: bool = False) -> None:
+        if self._own is not None:
+            qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(self._own.job.folder)))
+
+    def _onShowLog(self, shown: bool) -> None:
+        self.ui.logText.visible = shown
+        if shown and self._own is not None:
+            self.ui.logText.setPlainText("\n".join(self._own.log))
+
+
+def duration(seconds: float) -> str:
+    """A time in words that fit a button: 45 s, 3 min, 1 h 10 min."""
+    if seconds < 90:
+        return _("{n} s").format(n=max(1, round(seconds)))
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return _("{n} min").format(n=minutes)
+    return _("{h} h {m} min").format(h=minutes // 60, m=minutes % 60)

@@ -1,0 +1,87 @@
+"""One part of a panel: its widgets, bound to the case, and what it still needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import qt
+import slicer
+import vtk
+
+from .case import Case
+
+UI = Path(__file__).resolve().parents[1] / "Resources" / "UI"
+
+
+class Section:
+    """A part of a panel that shows and changes the current case.
+
+    Widgets whose ``SlicerParameterName`` names a field of the case are bound to it; for all else there is
+    :meth:`refresh`, which is called once after any number of changes.
+
+    Attributes:
+        title: heading of the section.
+        widget: the section's widget, to be put into a panel's layout.
+        ui: its named child widgets.
+        logic: what does the work.
+        case: what is shown; None before :meth:`setCase`.
+    """
+
+    title = ""
+
+    def __init__(self, uiName: str, logic: Any) -> None:
+        self.logic = logic
+        self.widget = slicer.util.loadUI(str(UI / f"{uiName}.ui"))
+        self.widget.setMRMLScene(slicer.mrmlScene)
+        self.ui = slicer.util.childWidgetVariables(self.widget)
+        self.case: Case | None = None
+        self._guiTag: int | None = None
+        self._nodeTag: int | None = None
+        self._refreshing = qt.QTimer()
+        self._refreshing.setSingleShot(True)
+        self._refreshing.setInterval(0)
+        self._refreshing.connect("timeout()", self._refreshNow)
+
+    def setCase(self, case: Case | None) -> None:
+        """Show another case, or none."""
+        self._letGo()
+        self.case = case
+        if case is not None:
+            self._guiTag = case.connectGui(self.ui)
+            self._nodeTag = case.parameterNode.AddObserver(vtk.vtkCommand.ModifiedEvent, self.changed)
+        self._refreshNow()
+
+    def changed(self, *_: Any) -> None:
+        """Have the section brought up to date soon."""
+        self._refreshing.start()
+
+    def refresh(self) -> None:
+        """Bring the widgets in line with the case; there is one."""
+
+    def need(self) -> str:
+        """What is still missing before this step can run, in a few words; empty where nothing is."""
+        return ""
+
+    def done(self) -> bool:
+        """Whether this step has a result."""
+        return False
+
+    def cleanup(self) -> None:
+        """Let go of the case."""
+        self._refreshing.stop()
+        self._letGo()
+        self.case = None
+
+    def _letGo(self) -> None:
+        if self.case is None:
+            return
+        if self._guiTag is not None:
+            self.case.disconnectGui(self._guiTag)
+        if self._nodeTag is not None:
+            self.case.parameterNode.RemoveObserver(self._nodeTag)
+        self._guiTag = self._nodeTag = None
+
+    def _refreshNow(self) -> None:
+        if self.case is not None:
+            self.refresh()

@@ -1,0 +1,32 @@
+"""The engine's sentences in the words of the panels: it speaks of the command line's options, people here press buttons."""
+
+from __future__ import annotations
+
+import re
+
+from slicer.i18n import tr as _
+
+_OPTION = re.compile(r"--[a-z][a-z-]*")
+
+
+def forPanel(message: str) -> str:
+    """A sentence of the engine with the names of options replaced by what the panels call them."""
+    names = {
+        "--video": _("the video"),
+        "--sagittal": _("the sagittal file"),
+        "--transverse": _("the transverse file"),
+        "--sagittal-roi": _("the box of the sagittal view"),
+        "--transverse-roi": _("the box of the transverse view"),
+        "--spacing": _("the pixel size"),
+        "--matcher": _("the features under Advanced"),
+        "--exclude": _("the excluded frames"),
+        "--pin": _("the pinned frames"),
+        "--voxel": _("the voxel size"),
+        "--initial": _("the start under Align"),
+        "--fixed-roi": _("the box in the TRUS volume"),
+        "--moving-label": _("the segmentation of the MR"),
+        "--fixed-label": _("the segmentation of the TRUS volume"),
+        "--preset": _("the preset"),
+        "--device": _("the device under Environment"),
+    }
+    return _OPTION.sub(lambda found: names.get(found.group(), found.group()), message)
