@@ -17,6 +17,8 @@ import numpy as np
 from .errors import InputError
 
 _STAGING = ".writing-"
+_FULL = "The disk of {folder} is full: free some space or give another folder."
+_NEARLY_NOTHING = 1_000_000
 
 
 @contextmanager
@@ -77,9 +79,13 @@ def _explained(folder: Path) -> Iterator[None]:
         raise InputError(f"{folder} cannot be written: give another folder with --out.") from error
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise InputError(f"The disk of {folder} is full: free some space or give another folder.") from error
+            raise InputError(_FULL.format(folder=folder)) from error
         if error.errno == errno.EROFS:
             raise InputError(f"{folder} is read-only: give another folder with --out.") from error
+        raise
+    except RuntimeError as error:  # ITK tells a full disk only in words, which the system chooses
+        if shutil.disk_usage(folder).free < _NEARLY_NOTHING:
+            raise InputError(_FULL.format(folder=folder)) from error
         raise
 
 

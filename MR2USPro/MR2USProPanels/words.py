@@ -1,4 +1,4 @@
-"""The engine's sentences in the words of the panels: it speaks of the command line's options, people here press buttons."""
+"""The engine's sentences in the words of the panels: it names options of the command line, here are buttons."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ class Job:
         found = command.run(out=self.results, **self.parameters, progress=progress)
         if isinstance(found, tuple):  # what the command made, and the record of how
             return dict(found[-1].results)
-        return dict(found or {})
+        return found if isinstance(found, dict) else {}
 
     def conclude(self, results: Mapping[str, Any]) -> None:
         """Leave the manifest: without it a job is not done."""
