@@ -105,10 +105,10 @@ def reconstruct(
     out: Out,
     video: Annotated[Path | None, typer.Option(help="One file with both views (mp4, avi, mkv, mha, nrrd).")] = None,
     sagittal_roi: Annotated[
-        str | None, typer.Option(metavar="x,y,w,h", help="The sagittal view in the video, pixels.")
+        str | None, typer.Option(metavar="x,y,w,h", help="The sagittal view in the video, pixels; found if not given.")
     ] = None,
     transverse_roi: Annotated[
-        str | None, typer.Option(metavar="x,y,w,h", help="The transverse view in the video, pixels.")
+        str | None, typer.Option(metavar="x,y,w,h", help="The transverse view, likewise.")
     ] = None,
     sagittal: Annotated[Path | None, typer.Option(help="Sagittal frames, where each view has its own file.")] = None,
     transverse: Annotated[Path | None, typer.Option(help="Transverse frames, likewise.")] = None,
@@ -118,6 +118,13 @@ def reconstruct(
     matcher: Annotated[
         Literal["auto", "sift", "orb"], typer.Option(help="Features to stitch with; auto keeps the better.")
     ] = "auto",
+    exclude: Annotated[
+        str | None, typer.Option(metavar="FRAME,FRAME", help="Frames that are not used, counted from 0.")
+    ] = None,
+    pin: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FRAME:MM", help="A frame whose position is known, and the position; may be repeated."),
+    ] = None,
     fill: Annotated[
         Literal["dip", "linear", "none"], typer.Option(help="What fills the gaps between the frames.")
     ] = "dip",
@@ -140,6 +147,8 @@ def reconstruct(
             transverse=transverse,
             spacing_mm=spacing,
             matcher=matcher,
+            excluded=_frames("--exclude", exclude),
+            pinned=_pins("--pin", pin or []),
             fill=fill,
             voxel_mm=voxel,
             seed=seed,
@@ -271,6 +280,29 @@ def _numbers(option: str, text: str | None, count: int, kind: type) -> tuple | N
     if len(numbers) != count:
         raise InputError(f"{option} is '{text}': give {count} {'whole ' if kind is int else ''}numbers with commas.")
     return numbers
+
+
+def _frames(option: str, text: str | None) -> tuple[int, ...]:
+    """The comma-separated frames of an option."""
+    try:
+        return tuple(int(part) for part in text.split(",")) if text is not None else ()
+    except ValueError as error:
+        raise InputError(f"{option} is '{text}': give numbers of frames with commas, as in 3,17.") from error
+
+
+def _pins(option: str, texts: list[str]) -> dict[int, float]:
+    """Frames and their positions in mm, each given as FRAME:MM."""
+    pins: dict[int, float] = {}
+    for text in texts:
+        frame, _, position = text.partition(":")
+        try:
+            t, position_mm = int(frame), float(position)
+        except ValueError as error:
+            raise InputError(f"{option} is '{text}': give a frame and its position in mm, as in 17:12.5.") from error
+        if t in pins:
+            raise InputError(f"{option} gives frame {t} two positions: give it one.")
+        pins[t] = position_mm
+    return pins
 
 
 def run(arguments: list[str]) -> int:

@@ -153,7 +153,8 @@ def test_region_outside_the_picture_is_refused(tmp_path, roi):
 
 def test_missing_options_are_named(tmp_path):
     path = good(tmp_path)
-    refused("--sagittal-roi", "--transverse-roi", video=path)
+    one_view = write_stack(tmp_path / "one.mha", np.stack([picture(t)[:, :80] for t in range(4)]))
+    refused("one.mha", "--sagittal-roi", "--transverse-roi", video=one_view)
     refused("--video", "--sagittal", "--transverse")
     refused("--transverse", sagittal=path)
     refused("--video", "--sagittal", video=path, sagittal=path, **ROIS)

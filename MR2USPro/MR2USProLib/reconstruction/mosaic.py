@@ -188,8 +188,8 @@ def write_positions(path: str | Path, stitching: Stitching, column_spacing_mm: f
         for t, status in enumerate(stitching.status):
             x, y = stitching.offsets_px[t]
             table.writerow(
-                [t, f"{positions[t]:.{POSITION_DIGITS}f}", f"{x:.3f}", f"{y:.3f}", stitching.matches[t], stitching.inliers[t],
-                 f"{stitching.confidence[t]:.4f}", status]
+                [t, f"{positions[t]:.{POSITION_DIGITS}f}", f"{x:.3f}", f"{y:.3f}", stitching.matches[t],
+                 stitching.inliers[t], f"{stitching.confidence[t]:.4f}", status]
             )  # fmt: skip
 
 

@@ -63,7 +63,7 @@ def read_exam(
         InputError: files that are missing, unreadable, too short, black, or do not belong together; regions outside
             the pictures; an unknown spacing.
     """
-    given = None if spacing_mm is None else checked_spacing(spacing_mm)
+    given = None if spacing_mm is None else _checked_spacing(spacing_mm)
     found = None
     if video is not None:
         if sagittal is not None or transverse is not None:
@@ -149,7 +149,7 @@ def _overlap_px(a: Roi, b: Roi) -> int:
     return max(width, 0) * max(height, 0)
 
 
-def checked_spacing(spacing_mm: float | tuple[float, float]) -> tuple[float, float]:
+def _checked_spacing(spacing_mm: float | tuple[float, float]) -> tuple[float, float]:
     row, column = spacing_mm if isinstance(spacing_mm, tuple | list) else (spacing_mm, spacing_mm)
     if not all(math.isfinite(s) and PLAUSIBLE_MM[0] <= s <= PLAUSIBLE_MM[1] for s in (row, column)):
         raise InputError(

@@ -7,6 +7,7 @@ into two parts, side by side or one above the other. The transverse view is the 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import cv2
@@ -80,10 +81,10 @@ def find_views(pictures: NDArray[np.uint8]) -> Views:
 
 def _moving(pictures: NDArray[np.uint8]) -> Mask:
     """(row, column): pixels that change from picture to picture as echoes do, without specks."""
-    changes = np.stack([cv2.absdiff(a, b) for a, b in zip(pictures[:-1], pictures[1:], strict=True)])
+    changes = np.stack([cv2.absdiff(a, b) for a, b in pairwise(pictures)])
     # The upper quartile: blind to a few spoilt pictures, and not to a sweep that stood still for half its time.
     place = int(0.75 * (len(changes) - 1))
-    change = cv2.GaussianBlur(np.partition(changes, place, axis=0)[place], (3, 3), 0)
+    change = np.partition(changes, place, axis=0)[place]
     lively = change[change > STILL]
     if lively.size == 0:
         return np.zeros(change.shape, dtype=np.bool_)
@@ -98,7 +99,7 @@ def _two_parts(moving: Mask) -> tuple[Mask, Mask] | None:
     is one.
     """
     joined = _morphed(moving.astype(np.uint8), cv2.MORPH_CLOSE, NARROWEST_GAP)
-    count, pieces, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
+    _, pieces, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
     largest_first = 1 + np.argsort(-stats[1:, cv2.CC_STAT_AREA], kind="stable")
     areas = stats[largest_first, cv2.CC_STAT_AREA]
     enough = int(np.sum(areas >= 0.002 * areas.sum()))
