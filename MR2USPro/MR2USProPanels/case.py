@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import slicer
 from slicer import (
@@ -126,3 +126,25 @@ def setCurrentCase(case: Case) -> None:
         if other.parameterNode is not case.parameterNode:
             other.parameterNode.RemoveAttribute(CURRENT)
     case.parameterNode.SetAttribute(CURRENT, "1")
+
+
+def removeCase(case: Case) -> None:
+    """Remove a case with all of its nodes from the scene, but for those that another case uses too."""
+    others = {
+        node.GetID() for other in cases() if other.parameterNode is not case.parameterNode for node in nodesOf(other)
+    }
+    for node in nodesOf(case):
+        if node.GetID() not in others:
+            slicer.mrmlScene.RemoveNode(node)
+    slicer.mrmlScene.RemoveNode(case.parameterNode)
+
+
+def nodesOf(case: Case) -> list[Any]:
+    """Every node that a case refers to, once."""
+    node, found = case.parameterNode, {}
+    for role in (node.GetNthNodeReferenceRole(n) for n in range(node.GetNumberOfNodeReferenceRoles())):
+        for n in range(node.GetNumberOfNodeReferences(role)):
+            referred = node.GetNthNodeReference(role, n)
+            if referred is not None:
+                found[referred.GetID()] = referred
+    return list(found.values())

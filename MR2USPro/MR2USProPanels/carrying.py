@@ -1,0 +1,144 @@
+"""Targets that were drawn on the MR, carried to the TRUS by a deformation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import slicer
+import vtk
+from numpy.typing import NDArray
+from slicer.i18n import tr as _
+
+from MR2USProLib.errors import InputError
+
+from .registered import startOf
+
+SOURCE = "MR2USPro.CarriedFrom"
+"""Role of the reference from a carried node to the one on the MR."""
+KINDS = (
+    "vtkMRMLMarkupsFiducialNode",
+    "vtkMRMLMarkupsLineNode",
+    "vtkMRMLMarkupsCurveNode",
+    "vtkMRMLMarkupsClosedCurveNode",
+    "vtkMRMLMarkupsPlaneNode",
+    "vtkMRMLSegmentationNode",
+)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A point of a target, or the middle of one that is more than points; positions in mm RAS.
+
+    Attributes:
+        name: what it is called.
+        mr: where it lies in the MR.
+        trus: where the deformation puts it.
+        shift: how far that is from where the start alone puts it, mm.
+    """
+
+    name: str
+    mr: NDArray[np.float64]
+    trus: NDArray[np.float64]
+    shift: float
+
+
+def carry(node: Any, deformation: Any) -> Any:
+    """A copy of a markups or segmentation node where the deformation puts it; an earlier copy is overwritten.
+
+    The node lies in the MR where it is seen there now: when the MR is under a transform, so is the target.
+
+    Raises:
+        InputError: the node is no target, is empty, or was itself carried.
+    """
+    if not any(node.IsA(kind) for kind in KINDS):
+        raise InputError(
+            _("{name} cannot be carried: choose points, lines, curves, planes or segmentations.").format(
+                name=node.GetName()
+            )
+        )
+    if node.GetNodeReference(SOURCE) is not None:
+        raise InputError(
+            _("{name} was carried to the TRUS already: choose what was drawn on the MR.").format(name=node.GetName())
+        )
+    if not _parts(node):
+        raise InputError(_("{name} is empty: draw it on the MR first.").format(name=node.GetName()))
+    copy = carriedFrom(node)
+    if copy is None:
+        copy = slicer.mrmlScene.AddNewNodeByClass(node.GetClassName())
+        copy.SetName(_("{name} on TRUS").format(name=node.GetName()))
+        copy.CreateDefaultDisplayNodes()
+        copy.SetNodeReferenceID(SOURCE, node.GetID())
+    copy.SetAndObserveTransformNodeID(None)
+    copy.CopyContent(node)
+    if node.GetDisplayNode() is not None:
+        copy.GetDisplayNode().CopyContent(node.GetDisplayNode())
+        copy.GetDisplayNode().SetVisibility(True)
+    # First to the MR's own coordinates, as if it were under no transform, then to the TRUS.
+    copy.ApplyTransform(_toMr(node, deformation))
+    copy.SetAndObserveTransformNodeID(deformation.GetID())
+    copy.HardenTransform()
+    return copy
+
+
+def carriedFrom(node: Any) -> Any:
+    """The copy that :func:`carry` made of a node; None where there is none."""
+    for other in slicer.util.getNodesByClass(node.GetClassName()):
+        if other.GetNodeReferenceID(SOURCE) == node.GetID():
+            return other
+    return None
+
+
+def compare(node: Any, carried: Any, deformation: Any) -> list[Target]:
+    """Where each part of a target lies in the MR and in the TRUS: each point of a list, each segment, or all at once."""
+    toMr, toTrus = _toMr(node, deformation), np.linalg.inv(startOf(deformation))
+    targets = []
+    for (name, world), (_same, there) in zip(_parts(node), _parts(carried), strict=True):
+        here = np.mean([toMr.TransformPoint(point) for point in world.tolist()], axis=0)
+        trus = there.mean(axis=0)
+        started = toTrus[:3, :3] @ here + toTrus[:3, 3]
+        targets.append(Target(name, here, trus, float(np.linalg.norm(trus - started))))
+    return targets
+
+
+def _toMr(node: Any, deformation: Any) -> vtk.vtkGeneralTransform:
+    """From where a node is drawn, its own transform included for points, to the coordinates of the MR's image."""
+    mr = deformation.GetNodeReference(slicer.vtkMRMLTransformNode.GetMovingNodeReferenceRole())
+    transform = vtk.vtkGeneralTransform()
+    parent = mr.GetParentTransformNode() if mr is not None else None
+    slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(node.GetParentTransformNode(), parent, transform)
+    return transform
+
+
+def _parts(node: Any) -> list[tuple[str, NDArray[np.float64]]]:
+    """Name and own coordinates (points, 3), RAS mm, of each part."""
+    if node.IsA("vtkMRMLSegmentationNode"):
+        return _segments(node)
+    points = slicer.util.arrayFromMarkupsControlPoints(node)
+    if node.IsA("vtkMRMLMarkupsFiducialNode"):
+        return [(node.GetNthControlPointLabel(n), point[None]) for n, point in enumerate(points)]
+    return [(node.GetName(), points)] if len(points) else []
+
+
+def _segments(node: Any) -> list[tuple[str, NDArray[np.float64]]]:
+    """Each segment that is not empty, by its centroid."""
+    node.CreateBinaryLabelmapRepresentation()
+    found = []
+    for segmentId in node.GetSegmentation().GetSegmentIDs():
+        image = slicer.vtkOrientedImageData()
+        node.GetBinaryLabelmapRepresentation(segmentId, image)
+        if image.IsEmpty():
+            continue
+        values = vtk.util.numpy_support.vtk_to_numpy(image.GetPointData().GetScalars())
+        inside = np.argwhere(values.reshape(image.GetDimensions()[::-1]) > 0)[:, ::-1] + np.array(
+            image.GetExtent()[::2]
+        )
+        if not len(inside):
+            continue
+        matrix = vtk.vtkMatrix4x4()
+        image.GetImageToWorldMatrix(matrix)
+        affine = slicer.util.arrayFromVTKMatrix(matrix)
+        centroid = affine[:3, :3] @ inside.mean(axis=0) + affine[:3, 3]
+        found.append((node.GetSegmentation().GetSegment(segmentId).GetName(), centroid[None]))
+    return found

@@ -1,0 +1,93 @@
+"""The section at the top of the guided exam: which case is shown, what is next, and sample data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import slicer
+from slicer.i18n import tr as _
+
+from .case import Case, cases, currentCase, newCase, removeCase, setCurrentCase
+from .jobRow import JobRow
+from .jobRunner import Callbacks
+from .section import Section
+
+
+class CaseSection(Section):
+    """Chooses among the cases of the scene and makes new ones.
+
+    Attributes:
+        onCaseChosen: called without arguments after another case became the current one.
+    """
+
+    title = _("Case")
+
+    def __init__(self, logic: Any) -> None:
+        super().__init__("Case", logic)
+        self.onCaseChosen: Callable[[], None] = lambda: None
+        self._listed: list[Case] = []
+        self.row = JobRow(self.ui.sampleLayout, logic.runner)
+        self.row.onRun = self._onSimulate
+        self.row.offer(_("Simulated exam"), True, _("Simulate an exam with known truth on this machine, and load it."))
+        self.ui.caseComboBox.connect("activated(int)", self._onChosen)
+        self.ui.newCaseButton.connect("clicked(bool)", self._onNew)
+        self.ui.removeCaseButton.connect("clicked(bool)", self._onRemove)
+        self.ui.nameEdit.connect("editingFinished()", self._onRenamed)
+        self.ui.prostatePairButton.connect("clicked(bool)", self._onProstatePair)
+
+    def refresh(self) -> None:
+        """List the cases."""
+        assert self.case is not None
+        self._listed = cases()
+        box = self.ui.caseComboBox
+        wasBlocked = box.blockSignals(True)
+        box.clear()
+        for case in self._listed:
+            box.addItem(case.parameterNode.GetName())
+        names = [case.parameterNode.GetID() for case in self._listed]
+        box.currentIndex = names.index(self.case.parameterNode.GetID())
+        box.blockSignals(wasBlocked)
+        self.ui.nameEdit.text = self.case.parameterNode.GetName()
+        self.ui.sampleBox.visible = self.case.sagittalFrames is None and self.case.mr is None
+
+    def _onChosen(self, index: int) -> None:
+        setCurrentCase(self._listed[index])
+        self.onCaseChosen()
+
+    def _onNew(self, checked: bool = False) -> None:
+        newCase()
+        self.onCaseChosen()
+
+    def _onRenamed(self) -> None:
+        name = self.ui.nameEdit.text.strip()
+        if self.case is not None and name:
+            self.case.parameterNode.SetName(name)
+            self.refresh()
+
+    def _onRemove(self, checked: bool = False) -> None:
+        assert self.case is not None
+        name = self.case.parameterNode.GetName()
+        text = _("Remove {name} with all of its images and results from the scene? Files on disk stay.")
+        if slicer.util.confirmOkCancelDisplay(text.format(name=name), _("Remove case")):
+            removeCase(self.case)
+            currentCase()
+            self.onCaseChosen()
+
+    def _onSimulate(self) -> None:
+        case = self.case
+        assert case is not None
+        self.logic.simulateExam(callbacks=Callbacks(onDone=lambda exam: self._onSimulated(case, exam)))
+
+    def _onSimulated(self, case: Case, exam: Any) -> None:
+        exam.putInto(case)
+        self.onCaseChosen()
+
+    def _onProstatePair(self, checked: bool = False) -> None:
+        import SampleData
+
+        assert self.case is not None
+        with slicer.util.tryWithErrorDisplay(_("The sample could not be downloaded."), waitCursor=True):
+            mr, trus = SampleData.downloadSamples("MRUSProstate")
+            self.case.mr, self.case.trus = mr, trus
+            self.onCaseChosen()

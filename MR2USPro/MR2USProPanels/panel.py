@@ -1,0 +1,82 @@
+"""What a module's panel is made of: sections one below the other, all showing the current case."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import ctk
+import qt
+import slicer
+from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
+from slicer.util import VTKObservationMixin
+
+from .case import currentCase
+from .section import Section
+
+
+class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """The widget of a module. A module derives from it and says which sections it has.
+
+    Attributes:
+        sections: from top to bottom.
+        buttons: the collapsible button of each section.
+    """
+
+    def __init__(self, parent: Any = None) -> None:
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+        self.sections: list[Section] = []
+        self.buttons: list[Any] = []
+        self._entered = False
+
+    def makeSections(self) -> Sequence[Section]:
+        """The sections of this panel, from top to bottom."""
+        raise NotImplementedError
+
+    def setup(self) -> None:
+        """Build the panel; looks at no case before it is entered."""
+        ScriptedLoadableModuleWidget.setup(self)
+        self.sections = list(self.makeSections())
+        for section in self.sections:
+            button = ctk.ctkCollapsibleButton()
+            button.text = section.title
+            layout = qt.QVBoxLayout(button)
+            layout.addWidget(section.widget)
+            self.layout.addWidget(button)
+            self.buttons.append(button)
+        self.layout.addStretch(1)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self._onSceneStartClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self._onSceneChanged)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self._onSceneChanged)
+
+    def enter(self) -> None:
+        """Show the current case."""
+        self._entered = True
+        self.showCurrentCase()
+
+    def exit(self) -> None:
+        """Stop following the case while the panel is not seen."""
+        self._entered = False
+        self._show(None)
+
+    def cleanup(self) -> None:
+        """Let go of everything."""
+        self.removeObservers()
+        for section in self.sections:
+            section.cleanup()
+
+    def showCurrentCase(self) -> None:
+        """Show the current case in all sections."""
+        self._show(currentCase())
+
+    def _show(self, case: Any) -> None:
+        for section in self.sections:
+            section.setCase(case)
+
+    def _onSceneStartClose(self, caller: Any, event: Any) -> None:
+        self._show(None)
+
+    def _onSceneChanged(self, caller: Any, event: Any) -> None:
+        if self._entered:
+            self.showCurrentCase()

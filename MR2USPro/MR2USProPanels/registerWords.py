@@ -1,0 +1,141 @@
+"""What a registration's figures mean, in sentences and as rows of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from slicer.i18n import tr as _
+
+Metrics = Mapping[str, Any]
+"""The figures of a registration by name, as the worker reports them."""
+
+GREAT_SHIFT_MM = 15.0
+LITTLE_SHIFT_MM = 0.2
+
+
+class Row(NamedTuple):
+    """A figure: what it is, before and after (or for a single figure only after), and its unit."""
+
+    figure: str
+    before: str
+    after: str
+    unit: str
+
+
+def verdict(metrics: Metrics) -> list[str]:
+    """What changed, whether it can be, and what to look at, in sentences; the most important first."""
+    sentences = warnings(metrics)
+    if "after" in metrics:
+        sentences += _scored(metrics)
+    deformation = metrics["deformation"]
+    sentences.append(
+        _("Beyond the start, the MR was moved by {mean:.1f} mm on average and by {most:.1f} mm at most.").format(
+            mean=deformation["mean_mm"], most=deformation["max_mm"]
+        )
+    )
+    if deformation["folding"]["fraction"] == 0:
+        sentences.append(_("The deformation does not fold."))
+    if "after" not in metrics:
+        sentences.append(_("No segmentations were given, so only your eye can judge the result: review it below."))
+    return sentences
+
+
+def warnings(metrics: Metrics) -> list[str]:
+    """What speaks against trusting the result, in sentences."""
+    found = []
+    deformation = metrics["deformation"]
+    folded = deformation["folding"]["fraction"]
+    if folded > 0:
+        found.append(
+            _("The deformation folds in {n:.2f} % of the voxels: do not trust it there.").format(n=100 * folded)
+        )
+    if deformation["max_mm"] > GREAT_SHIFT_MM:
+        found.append(
+            _(
+                "A shift of {n:.0f} mm is more than a prostate deforms: align the pair more closely and run again."
+            ).format(n=deformation["max_mm"])
+        )
+    if deformation["max_mm"] < LITTLE_SHIFT_MM:
+        found.append(_("Almost nothing was moved: the pair fits already, or the images have too little in common."))
+    reasons = list(metrics.get("translation", {}).get("reasons", ()))
+    if reasons:
+        found.append(_("The translation cannot be trusted. {reasons}").format(reasons=" ".join(reasons)))
+    if metrics["valid_share_of_region"] < 0.5:
+        found.append(
+            _("MR and TRUS show the same place in only {n:.0f} % of the region: check the alignment.").format(
+                n=100 * metrics["valid_share_of_region"]
+            )
+        )
+    return found
+
+
+def _scored(metrics: Metrics) -> list[str]:
+    before, after = metrics["before"], metrics["after"]
+    sentences = []
+    if before["dsc"] is not None and after["dsc"] is not None:
+        better = after["dsc"] > before["dsc"] + 0.005
+        worse = after["dsc"] < before["dsc"] - 0.005
+        words = _("better") if better else _("worse than the start") if worse else _("as before")
+        sentences.append(
+            _("Overlap of the glands (DSC): {before:.2f} before, {after:.2f} after, {words}.").format(
+                before=before["dsc"], after=after["dsc"], words=words
+            )
+        )
+    if before["tre_mm"] is not None and after["tre_mm"] is not None:
+        better = after["tre_mm"] < before["tre_mm"] - 0.1
+        worse = after["tre_mm"] > before["tre_mm"] + 0.1
+        words = _("better") if better else _("worse than the start") if worse else _("as before")
+        sentences.append(
+            _("Distance of the landmarks (TRE): {before:.1f} mm before, {after:.1f} mm after, {words}.").format(
+                before=before["tre_mm"], after=after["tre_mm"], words=words
+            )
+        )
+    return sentences
+
+
+def rows(metrics: Metrics) -> list[Row]:
+    """Every figure as a row, for a table."""
+    found = []
+    if "after" in metrics:
+        before, after = metrics["before"], metrics["after"]
+        found += [
+            Row(_("Overlap of the glands (DSC)"), _number(before["dsc"], 3), _number(after["dsc"], 3), "0 - 1"),
+            Row(_("Overlap of the glands (IoU)"), _number(before["iou"], 3), _number(after["iou"], 3), "0 - 1"),
+            Row(_("Surface distance, mean (ASD)"), _number(before["asd_mm"], 2), _number(after["asd_mm"], 2), "mm"),
+            Row(_("Surface distance, 95 % (HD95)"), _number(before["hd95_mm"], 2), _number(after["hd95_mm"], 2), "mm"),
+            Row(_("Landmarks, mean distance (TRE)"), _number(before["tre_mm"], 2), _number(after["tre_mm"], 2), "mm"),
+        ]
+        points = zip(metrics.get("structures", ()), before["tre_points_mm"], after["tre_points_mm"], strict=False)
+        found += [
+            Row(_("Landmark {name}").format(name=name), _number(was, 2), _number(now, 2), "mm")
+            for name, was, now in points
+        ]
+    deformation = metrics["deformation"]
+    folding, energy = deformation["folding"], deformation["harmonic_energy"]
+    found += [
+        Row(_("Shift beyond the start, mean"), "", _number(deformation["mean_mm"], 2), "mm"),
+        Row(_("Shift beyond the start, 95 %"), "", _number(deformation["p95_mm"], 2), "mm"),
+        Row(_("Shift beyond the start, largest"), "", _number(deformation["max_mm"], 2), "mm"),
+        Row(_("Folded voxels"), "", _number(100 * folding["fraction"], 3), "%"),
+        Row(_("Strongest local shrinkage"), "", _number(folding["least_determinant"], 2), "x volume"),
+        Row(_("Harmonic energy"), "", _number(energy["voxel_mean"], 5), "per voxel"),
+        Row(_("Region that both images show"), "", _number(100 * metrics["valid_share_of_region"], 0), "%"),
+    ]
+    health = metrics.get("translation")
+    if health:
+        found += [
+            Row(_("Edges kept by the translation, MR"), "", _number(100 * health["edges_mr"], 0), "%"),
+            Row(_("Edges kept by the translation, TRUS"), "", _number(100 * health["edges_us"], 0), "%"),
+            Row(
+                _("Difference of MR and TRUS"),
+                _number(health["gap_before"], 2),
+                _number(health["gap_after"], 2),
+                _("variances"),
+            ),
+        ]
+    return found
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"

@@ -1,0 +1,133 @@
+"""The nodes that a registration leaves in the scene."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import slicer
+import vtk
+from numpy.typing import NDArray
+from slicer.i18n import tr as _
+
+from MR2USProLib.jobs.run import Run
+
+from . import registerWords
+
+START = "MR2USPro.Start"
+"""Attribute of a deformation: the start that it includes, 4x4 from TRUS to MR points, RAS mm, as JSON."""
+
+
+@dataclass
+class Registered:
+    """What a registration left.
+
+    Attributes:
+        warped: the MR on the TRUS grid, deformed.
+        before: the MR on the TRUS grid at the start.
+        deformation: grid transform that takes the MR onto the TRUS, start included (from parent, mm).
+        translatedMr, translatedUs: the pair in the intermediate modality; None without translation.
+        metrics: table of all figures.
+        report: text node with the whole report as HTML.
+        figures: the figures by name.
+    """
+
+    warped: Any = None
+    before: Any = None
+    deformation: Any = None
+    translatedMr: Any = None
+    translatedUs: Any = None
+    metrics: Any = None
+    report: Any = None
+    figures: dict[str, Any] = field(default_factory=dict)
+
+
+def loadRegistered(run: Run, start: Any, mr: Any, trus: Any, structures: list[str], into: Registered) -> Registered:
+    """Put a job's results into the scene.
+
+    Args:
+        run: the job, done.
+        start: transform from TRUS to MR points that the job began with, LPS mm.
+        mr: volume node that was moved; the results take its brightness from it.
+        trus: volume node that stayed.
+        structures: names of the landmarks that were scored.
+        into: nodes of an earlier registration, which are overwritten.
+    """
+    from MR2USProLib import mrml
+    from MR2USProLib.registration import transforms
+    from MR2USProLib.volume import Volume
+
+    # All files are read before the scene is touched, so that trouble leaves nothing half-done in it.
+    moving = Volume.read(run.job.folder / "mr.nrrd")
+    warped = Volume.read(run.file("warped.nrrd"))
+    displacement = Volume.read(run.file("displacement.nrrd"))
+    names = [("translatedMr", "mr_translated.nrrd"), ("translatedUs", "us_translated.nrrd")]
+    translated = {key: Volume.read(run.file(name)) for key, name in names if run.file(name).is_file()}
+    page = run.file("report.html").read_text("utf-8")
+    before = transforms.warp(moving, warped.grid, start)
+    figures = {**run.results, "structures": structures}
+
+    found = Registered(figures=figures)
+    found.warped = mrml.volume_node(warped, _("MR on TRUS"), into.warped)
+    found.before = mrml.volume_node(before, _("MR before"), into.before)
+    for node in (found.warped, found.before):
+        _likeSource(node, mr)
+    found.deformation = mrml.grid_transform_node(displacement, _("MR to TRUS"), into.deformation)
+    _reference(found.deformation, mr, trus)
+    found.deformation.SetAttribute(START, json.dumps(_ras(start).tolist()))
+    for key, name in (("translatedMr", _("MR, translated")), ("translatedUs", _("TRUS, translated"))):
+        old = getattr(into, key)
+        if key in translated:
+            setattr(found, key, mrml.volume_node(translated[key], name, old))
+        elif old is not None and slicer.mrmlScene.IsNodePresent(old):
+            slicer.mrmlScene.RemoveNode(old)
+    found.metrics = _table(registerWords.rows(figures), into.metrics)
+    found.report = mrml.text_node(page, _("Registration report"), into.report)
+    return found
+
+
+def startOf(deformation: Any) -> NDArray[np.float64]:
+    """The start that a deformation includes, 4x4 from TRUS to MR points, RAS mm; none where it does not say so."""
+    text = deformation.GetAttribute(START)
+    return np.array(json.loads(text)) if text else np.eye(4)
+
+
+def _ras(transform: Any) -> NDArray[np.float64]:
+    """A linear transform of LPS points as 4x4 matrix of RAS points."""
+    zero = np.array(transform.TransformPoint((0.0, 0.0, 0.0)))
+    affine = np.eye(4)
+    affine[:3, :3] = np.stack([np.array(transform.TransformPoint(e)) - zero for e in np.eye(3).tolist()], axis=1)
+    affine[:3, 3] = zero
+    flip = np.diag([-1.0, -1.0, 1.0, 1.0])
+    return np.asarray(flip @ affine @ flip)
+
+
+def _likeSource(node: Any, source: Any) -> None:
+    display, like = node.GetDisplayNode(), source.GetDisplayNode() if source is not None else None
+    if display is not None and like is not None and like.IsA("vtkMRMLScalarVolumeDisplayNode"):
+        display.SetAutoWindowLevel(False)
+        display.SetWindowLevel(like.GetWindow(), like.GetLevel())
+
+
+def _reference(deformation: Any, mr: Any, trus: Any) -> None:
+    """Say which volumes the deformation belongs to, where Slicer's own registration tools say it."""
+    kind = slicer.vtkMRMLTransformNode
+    for role, node in ((kind.GetMovingNodeReferenceRole(), mr), (kind.GetFixedNodeReferenceRole(), trus)):
+        present = node is not None and slicer.mrmlScene.IsNodePresent(node)
+        deformation.SetNodeReferenceID(role, node.GetID() if present else None)
+
+
+def _table(rows: list[registerWords.Row], node: Any) -> Any:
+    if node is None or not slicer.mrmlScene.IsNodePresent(node):
+        node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", _("Registration figures"))
+    node.RemoveAllColumns()
+    titles = (_("Figure"), _("Before"), _("After"), _("Unit"))
+    for title, values in zip(titles, zip(*rows, strict=True), strict=True):
+        column = vtk.vtkStringArray()
+        column.SetName(title)
+        for value in values:
+            column.InsertNextValue(value)
+        node.AddColumn(column)
+    return node

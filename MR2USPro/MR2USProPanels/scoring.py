@@ -1,0 +1,97 @@
+"""Segmentations of both sides as the label files against which a registration is scored."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import slicer
+import vtk
+from numpy.typing import NDArray
+from slicer.i18n import tr as _
+
+from MR2USProLib.errors import InputError
+
+GLAND = ("prostate", "gland", "prostate gland")
+
+
+def structuresOf(mrSegmentation: Any, trusSegmentation: Any) -> list[str]:
+    """Names of the segments that both sides have: the gland first, then the landmarks, in the MR's order.
+
+    The gland is the segment called prostate or gland; where there is none, it is the first.
+
+    Raises:
+        InputError: only one side is given, one is empty, or the names differ.
+    """
+    if mrSegmentation is None or trusSegmentation is None:
+        raise InputError(_("A score needs segmentations of both images: choose the missing one, or none."))
+    inMr, inTrus = _names(mrSegmentation), _names(trusSegmentation)
+    for names, node in ((inMr, mrSegmentation), (inTrus, trusSegmentation)):
+        if not names:
+            raise InputError(_("{name} has no segments: choose another segmentation.").format(name=node.GetName()))
+    single = sorted(set(inMr) ^ set(inTrus))
+    if single:
+        raise InputError(
+            _("Only one of the segmentations has {name}: give both the same structures by the same names.").format(
+                name=", ".join(single)
+            )
+        )
+    gland = next((name for name in inMr if name.strip().lower() in GLAND), inMr[0])
+    return [gland, *(name for name in inMr if name != gland)]
+
+
+def writeMasks(segmentation: Any, structures: list[str], reference: Any, path: Path) -> None:
+    """Write masks of the structures on a volume's grid as a 4-D file, one after the other.
+
+    Raises:
+        InputError: the segmentation is under another transform than its volume, or a structure is empty.
+    """
+    import SimpleITK as sitk
+
+    from MR2USProLib import mrml
+
+    parent = segmentation.GetParentTransformNode()
+    if parent is not None and parent is not reference.GetParentTransformNode():
+        raise InputError(
+            _("{name} is under a transform that its image is not under: harden it in the Data module.").format(
+                name=segmentation.GetName()
+            )
+        )
+    grid = mrml.grid_of(reference)
+    masks = []
+    for name in structures:
+        mask = _mask(segmentation, name, reference)
+        if not mask.any():
+            raise InputError(
+                _("The segment {name} of {node} is empty, or lies outside its image: draw it, or delete it on both sides.")
+                .format(name=name, node=segmentation.GetName())
+            )  # fmt: skip
+        image = sitk.GetImageFromArray(mask.astype(np.uint8))
+        grid.place(image)
+        masks.append(image)
+    sitk.WriteImage(sitk.JoinSeries(masks), str(path), useCompression=True)
+
+
+def _names(segmentation: Any) -> list[str]:
+    inside = segmentation.GetSegmentation()
+    return [inside.GetNthSegment(n).GetName() for n in range(inside.GetNumberOfSegments())]
+
+
+def _mask(segmentation: Any, name: str, reference: Any) -> NDArray[np.bool_]:
+    """Voxels (k, j, i) of a volume node that a segment covers, transforms above both left out."""
+    ijkToRas = vtk.vtkMatrix4x4()
+    reference.GetIJKToRASMatrix(ijkToRas)
+    geometry = slicer.vtkOrientedImageData()
+    geometry.SetDimensions(reference.GetImageData().GetDimensions())
+    geometry.SetGeometryFromImageToWorldMatrix(ijkToRas)
+    geometry.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
+    labels, resampled = slicer.vtkOrientedImageData(), slicer.vtkOrientedImageData()
+    segmentId = segmentation.GetSegmentation().GetSegmentIdBySegmentName(name)
+    segmentation.CreateBinaryLabelmapRepresentation()
+    segmentation.GetBinaryLabelmapRepresentation(segmentId, labels)
+    if labels.IsEmpty():
+        return np.zeros(1, dtype=bool)
+    slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(labels, geometry, resampled)
+    values = vtk.util.numpy_support.vtk_to_numpy(resampled.GetPointData().GetScalars())
+    return np.asarray(values.reshape(resampled.GetDimensions()[::-1]) > 0)

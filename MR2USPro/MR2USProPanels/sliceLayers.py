@@ -1,0 +1,83 @@
+"""What the slice views show: two volumes over each other, without moving or zooming the slices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import slicer
+
+Layers = dict[str, tuple[str | None, str | None, float]]
+"""Ids of background and foreground and the foreground's opacity, by the id of the view's composite node."""
+
+
+def compositeNodes() -> list[Any]:
+    """What tells each slice view what to show."""
+    return list(slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"))
+
+
+def show(background: Any, foreground: Any = None, opacity: float | None = None) -> None:
+    """Show volumes in all slice views; the slices stay where they are.
+
+    Args:
+        background: volume node.
+        foreground: volume node laid over it, or None.
+        opacity: of the foreground, in [0, 1]; as it is where it is not given.
+    """
+    for composite in compositeNodes():
+        composite.SetBackgroundVolumeID(background.GetID() if background is not None else None)
+        composite.SetForegroundVolumeID(foreground.GetID() if foreground is not None else None)
+        if opacity is not None:
+            composite.SetForegroundOpacity(opacity)
+
+
+def setOpacity(opacity: float) -> None:
+    """Opacity of the foreground in all slice views, in [0, 1]."""
+    for composite in compositeNodes():
+        composite.SetForegroundOpacity(opacity)
+
+
+def layers() -> Layers:
+    """What the views show now, for :func:`restore`."""
+    return {
+        composite.GetID(): (
+            composite.GetBackgroundVolumeID(),
+            composite.GetForegroundVolumeID(),
+            composite.GetForegroundOpacity(),
+        )
+        for composite in compositeNodes()
+    }
+
+
+def restore(before: Layers) -> None:
+    """Show again what :func:`layers` found, as far as it is still there."""
+    for composite in compositeNodes():
+        background, foreground, opacity = before.get(composite.GetID(), (None, None, 0.0))
+        composite.SetBackgroundVolumeID(_present(background))
+        composite.SetForegroundVolumeID(_present(foreground))
+        composite.SetForegroundOpacity(opacity)
+
+
+def _present(nodeId: str | None) -> str | None:
+    return nodeId if nodeId and slicer.mrmlScene.GetNodeByID(nodeId) else None
+
+
+def fit() -> None:
+    """Move and zoom the slices so that they show the whole background."""
+    slicer.util.resetSliceViews()
+
+
+def jumpTo(ras: Any) -> None:
+    """Move all slices to a point, RAS mm, and its place to their middle."""
+    centered = 1
+    slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *(float(x) for x in ras), centered)
+
+
+def linked() -> bool:
+    """Whether the slice views change together."""
+    return all(composite.GetLinkedControl() for composite in compositeNodes())
+
+
+def link(linked: bool) -> None:
+    """Let the slice views change together, or each for itself."""
+    for composite in compositeNodes():
+        composite.SetLinkedControl(linked)

@@ -1,0 +1,67 @@
+"""Which image each slice view shows, where, and how the views are arranged."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import slicer
+
+PRESETS = {"Red": "Axial", "Green": "Coronal", "Yellow": "Sagittal"}
+"""How Slicer orients its three views."""
+
+
+def showInView(view: str, volume: Any, *, orientation: str = "", offsetMm: float | None = None) -> None:
+    """Show a volume alone in a slice view; zoom and offset stay as they are where it was there already.
+
+    Args:
+        view: Red, Green or Yellow.
+        volume: goes to the background; None empties the view.
+        orientation: Axial, Coronal or Sagittal; that of the view in Slicer where it is not given.
+        offsetMm: where to cut, along the normal of that orientation.
+    """
+    logic = slicer.app.applicationLogic().GetSliceLogicByLayoutName(view)
+    if logic is None:  # the layout has no such view
+        return
+    composite, node = logic.GetSliceCompositeNode(), logic.GetSliceNode()
+    volumeId = volume.GetID() if volume is not None else None
+    orientation = orientation or PRESETS[view]
+    new = composite.GetBackgroundVolumeID() != volumeId or node.GetOrientation() != orientation
+    composite.SetBackgroundVolumeID(volumeId)
+    composite.SetForegroundVolumeID(None)
+    composite.SetLabelVolumeID(None)
+    if new:
+        node.SetOrientation(orientation)
+        logic.FitSliceToBackground()
+    if offsetMm is not None:
+        logic.SetSliceOffset(offsetMm)
+
+
+def showInAll(volume: Any) -> None:
+    """Show a volume in the three slice views, each oriented as is usual in Slicer."""
+    for view in PRESETS:
+        showInView(view, volume)
+
+
+def isShown(view: str, volume: Any) -> bool:
+    """Whether a slice view shows this volume in its background."""
+    logic = slicer.app.applicationLogic().GetSliceLogicByLayoutName(view)
+    return bool(
+        logic is not None and volume and logic.GetSliceCompositeNode().GetBackgroundVolumeID() == volume.GetID()
+    )
+
+
+def arrange(layout: str) -> None:
+    """Choose an arrangement of the views.
+
+    Args:
+        layout: name of a layout of vtkMRMLLayoutNode without its first part, such as ``FourUpView``.
+    """
+    manager = slicer.app.layoutManager()
+    if manager is not None:  # there is none without a main window
+        manager.setLayout(getattr(slicer.vtkMRMLLayoutNode, f"SlicerLayout{layout}"))
+
+
+def showChart(chart: Any) -> None:
+    """Show a chart in the plot views, if the layout has one."""
+    for view in slicer.util.getNodesByClass("vtkMRMLPlotViewNode"):
+        view.SetPlotChartNodeID(chart.GetID() if chart is not None else None)
