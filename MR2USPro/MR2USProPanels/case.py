@@ -11,6 +11,7 @@ from slicer import (
     vtkMRMLMarkupsFiducialNode,
     vtkMRMLMarkupsROINode,
     vtkMRMLModelNode,
+    vtkMRMLNode,
     vtkMRMLPlotChartNode,
     vtkMRMLScalarVolumeNode,
     vtkMRMLScriptedModuleNode,
@@ -30,8 +31,8 @@ CURRENT = "MR2USPro.Current"
 class Case:
     """Everything about one case that outlives the panels.
 
-    Positions and spacings are in mm; ``spacingMm`` is 0 as long as nobody knows it. ``stitchResults`` and
-    ``registerResults`` hold the figures of the jobs as JSON.
+    Positions and spacings are in mm; ``spacingMm`` is 0 where the user typed none, so that the file's counts. What ends
+    in ``Results`` holds the figures of a job as JSON, and so does ``inspection``.
     """
 
     # The exam: where it comes from, how it was cut, and both views as stacks with k = frame.
@@ -40,7 +41,9 @@ class Case:
     sagittalFile: str
     transverseFile: str
     sequence: vtkMRMLSequenceNode
+    inspection: str
     picture: vtkMRMLScalarVolumeNode
+    transversePicture: vtkMRMLScalarVolumeNode
     sagittalBox: vtkMRMLMarkupsROINode
     transverseBox: vtkMRMLMarkupsROINode
     spacingMm: float
@@ -53,6 +56,8 @@ class Case:
     pinned: dict[int, float]
     map: vtkMRMLScalarVolumeNode
     positions: vtkMRMLTableNode
+    suspects: vtkMRMLTableNode
+    frameOutline: vtkMRMLModelNode
     chart: vtkMRMLPlotChartNode
     stitchResults: str
 
@@ -73,6 +78,7 @@ class Case:
     trusLandmarks: vtkMRMLMarkupsFiducialNode
     startTransform: vtkMRMLTransformNode
     pose: vtkMRMLLinearTransformNode
+    showStart: Annotated[bool, Default(True)]
 
     # Registration and what came of it.
     translation: Annotated[str, Choice(["acmt", "none"]), Default("acmt")]
@@ -89,6 +95,27 @@ class Case:
     metrics: vtkMRMLTableNode
     registerResults: str
     report: vtkMRMLTextNode
+    losses: vtkMRMLPlotChartNode
+
+    # How the result is looked at. With ``showStart`` the views show the MR at the start instead.
+    review: Annotated[
+        str, Choice(["overlay", "checkerboard", "curtain", "flicker", "deformation", "translated"]), Default("overlay")
+    ]
+    showBefore: bool
+    opacity: Annotated[float, Default(50.0)]
+    inColor: bool
+    tileMm: Annotated[float, Default(10.0)]
+    curtainShare: Annotated[float, Default(50.0)]
+    curtainAxis: Annotated[str, Choice(["right-left", "front-back", "feet-head"]), Default("right-left")]
+    flickerHz: Annotated[float, Default(2.0)]
+    gridLines: Annotated[bool, Default(True)]
+    reviewPicture: vtkMRMLScalarVolumeNode
+    beyondStart: vtkMRMLGridTransformNode
+    magnitude: vtkMRMLScalarVolumeNode
+
+    # What was drawn on the MR and carried to the TRUS.
+    targets: list[vtkMRMLNode]
+    targetTable: vtkMRMLTableNode
 
 
 def cases() -> list[Case]:
