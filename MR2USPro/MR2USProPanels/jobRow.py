@@ -54,6 +54,15 @@ class JobRow:
         self.ui.messageLabel.text = message
         self.ui.messageLabel.visible = bool(message)
 
+    def start(self, begin: Callable[[], None]) -> None:
+        """Call what starts a job, and show that job in this row."""
+        before = self._runner.current
+        with slicer.util.tryWithErrorDisplay(_("The job could not be started."), waitCursor=False):
+            begin()
+        if self._runner.current is not before:
+            self._own = self._runner.current
+        self.refresh()
+
     def refresh(self) -> None:
         """Bring the row in line with the runner."""
         run, busy = self._runner.current, self._runner.busy
@@ -89,12 +98,7 @@ class JobRow:
         if self._runner.busy:
             self._runner.cancel()
             return
-        before = self._runner.current
-        with slicer.util.tryWithErrorDisplay(_("The job could not be started."), waitCursor=False):
-            self.onRun()
-        if self._runner.current is not before:
-            self._own = self._runner.current
-        self.refresh()
+        self.start(self.onRun)
 
     def _onOpenFolder(self, checked: bool = False) -> None:
         if self._own is not None:
