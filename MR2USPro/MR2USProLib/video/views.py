@@ -28,8 +28,15 @@ NARROWEST_GAP = 3
 SMALLEST_SHARE = 0.08
 """A view holds at least this share of all that moves."""
 
-FAN = 0.05
-"""A fan leaves at least this much more of its box empty than the rectangle of a linear array does."""
+CORNER = 0.15
+FAN = 0.3
+"""A fan leaves at least this much more of the corners of its box empty, of this size, than a linear array does."""
+
+GRAIN = 2.0
+"""Grey levels by which speckle varies along a row at least, and lines and bars that are drawn do not."""
+
+BANDS = 0.05
+"""Echoes that stand still under the probe's face lie no further from those that move, as a share of a view's height."""
 
 
 @dataclass(frozen=True)
@@ -58,25 +65,24 @@ def find_views(pictures: NDArray[np.uint8]) -> Views:
     """
     if len(pictures) < 2:
         return Views(None, None, "none", "A single picture does not show where something moves: mark the two views.")
-    moving = _moving(pictures)
-    parts = _two_parts(moving)
-    if parts is None:
-        return Views(None, None, "none", "No two moving views were found in the pictures: mark them by hand.")
+    parts = _two_parts(_moving(pictures))
     boxes = [_box(part) for part in parts]
-    if any(min(box[2:]) < SMALLEST_PX for box in boxes):
+    if len(boxes) < 2 or any(min(box[2:]) < SMALLEST_PX for box in boxes):
         return Views(None, None, "none", "No two moving views were found in the pictures: mark them by hand.")
-    empty = [_emptiness(part, box) for part, box in zip(parts, boxes, strict=True)]
-    beside = "left" if boxes[1][0] >= boxes[0][0] + boxes[0][2] else "upper"
-    other = {"left": "right", "upper": "lower"}[beside]
-    if abs(empty[0] - empty[1]) < FAN:
-        note = (
-            f"Two views were found, but neither is clearly a fan: the {beside} one was taken for the transverse view, "
-            "as most scanners show it. Exchange the boxes if that is wrong."
-        )
-        return Views(boxes[1], boxes[0], "low", note)
-    fan = int(np.argmax(empty))
-    note = f"Two views were found: the {(beside, other)[fan]} one is a fan and so the transverse view."
-    return Views(boxes[1 - fan], boxes[fan], "high", note)
+    beside = ("left", "right") if boxes[1][0] >= boxes[0][0] + boxes[0][2] else ("upper", "lower")
+    likeness = [_fan_likeness(part) for part in parts]
+    sure = abs(likeness[0] - likeness[1]) >= FAN
+    fan = int(np.argmax(likeness)) if sure else 0
+    transverse = boxes[fan]
+    sagittal = _grown(boxes[1 - fan], transverse, pictures)
+    if sure:
+        note = f"Two views were found: the {beside[fan]} one is a fan and so the transverse view."
+        return Views(sagittal, transverse, "high", note)
+    note = (
+        f"Two views were found, but neither is clearly a fan: the {beside[0]} one was taken for the transverse view, "
+        "as most scanners show it. Exchange the boxes if that is wrong."
+    )
+    return Views(sagittal, transverse, "low", note)
 
 
 def _moving(pictures: NDArray[np.uint8]) -> Mask:
@@ -92,8 +98,8 @@ def _moving(pictures: NDArray[np.uint8]) -> Mask:
     return _morphed(_morphed(moving, cv2.MORPH_CLOSE, 3), cv2.MORPH_OPEN, 3) > 0
 
 
-def _two_parts(moving: Mask) -> tuple[Mask, Mask] | None:
-    """What moves left and right of a gap, or above and below one.
+def _two_parts(moving: Mask) -> tuple[Mask, ...]:
+    """What moves left and right of a gap, or above and below one; nothing where there is no such gap.
 
     Where there is no gap, the smallest pieces (a clock, a running curve) are left out one after the other until there
     is one.
@@ -114,7 +120,7 @@ def _two_parts(moving: Mask) -> tuple[Mask, Mask] | None:
             else:
                 first[place:], second[:place] = False, False
             return _without_strays(first), _without_strays(second)
-    return None
+    return ()
 
 
 def _best_cut(moving: Mask) -> tuple[int, int] | None:
@@ -147,16 +153,38 @@ def _box(part: Mask) -> Roi:
     return x, y, int(columns[-1]) + 1 - x, int(rows[-1]) + 1 - y
 
 
-def _emptiness(part: Mask, box: Roi) -> float:
-    """Share of the box outside the view's outline."""
+def _grown(box: Roi, other: Roi, pictures: NDArray[np.uint8]) -> Roi:
+    """The box with the echoes above and below that stand still, such as reverberation under the probe's face."""
     x, y, width, height = box
+    strip = np.median(pictures[:, :, x : x + width], axis=0)
+    level = np.median(strip, axis=1)
+    still = np.median(np.abs(strip - level[:, None]), axis=1) > GRAIN
+    if other[0] < x + width and x < other[0] + other[2]:
+        still[other[1] : other[1] + other[3]] = False
+    rows = np.flatnonzero(still)
+    top, bottom, reach = y, y + height, max(1, round(BANDS * height))
+    for row in rows[rows < top][::-1]:
+        top = int(row) if top - row <= reach else top
+    for row in rows[rows >= bottom]:
+        bottom = int(row) + 1 if row - bottom < reach else bottom
+    return x, top, width, bottom - top
+
+
+def _fan_likeness(part: Mask) -> float:
+    """How much emptier the corners of the view's box are than the middle of its upper or lower edge, in [-1, 1]."""
+    x, y, width, height = _box(part)
     reach = max(3, min(width, height) // 12)
     inside = np.pad(part[y : y + height, x : x + width].astype(np.uint8), reach)
-    inside = _morphed(inside, cv2.MORPH_CLOSE, reach)
-    outlines, _ = cv2.findContours(inside, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    outlines, _ = cv2.findContours(_morphed(inside, cv2.MORPH_CLOSE, reach), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     filled: NDArray[np.uint8] = np.zeros(inside.shape, np.uint8)
     cv2.drawContours(filled, outlines, -1, 1, cv2.FILLED)
-    return 1 - float(filled.sum()) / (width * height)
+    empty = 1.0 - filled[reach:-reach, reach:-reach]
+    rows, columns = max(1, round(CORNER * height)), max(1, round(CORNER * width))
+    middle = slice((width - columns) // 2, (width + columns) // 2)
+    return max(
+        min(edge[:, :columns].mean(), edge[:, -columns:].mean()) - edge[:, middle].mean()
+        for edge in (empty[:rows], empty[-rows:])
+    )
 
 
 def _morphed(mask: NDArray[np.uint8], operation: int, size_px: int) -> NDArray[np.uint8]:
