@@ -193,9 +193,9 @@ def displacement_of(node: Node) -> Volume:
         InputError: the node holds no displacement grid from its parent.
     """
     transform = node.GetTransformFromParentAs("vtkOrientedGridTransform", False)
-    if transform is None or transform.GetDisplacementGrid() is None:
+    image = transform.GetDisplacementGrid() if transform is not None else None
+    if image is None or image.GetPointData().GetScalars() is None or image.GetNumberOfPoints() < 8:
         raise InputError(f"The transform {node.GetName()} holds no displacements: register again.")
-    image = transform.GetDisplacementGrid()
     i, j, k = image.GetDimensions()
     matrix = transform.GetGridDirectionMatrix()
     direction = LPS_TO_RAS @ (_array(matrix)[:3, :3] if matrix is not None else np.eye(3))
@@ -296,3 +296,19 @@ def text_node(text: str, name: str, node: Node | None = None) -> Node:
     node = _node("vtkMRMLTextNode", name, node)
     node.SetText(text)
     return node
+
+
+# Files
+
+
+def write_node(node: Node, path: Path) -> None:
+    """Write a node in the form that Slicer gives to files of that suffix; where the node itself is saved stays so.
+
+    Raises:
+        InputError: the file could not be written.
+    """
+    storage = node.CreateDefaultStorageNode()
+    storage.SetScene(slicer.mrmlScene)
+    storage.SetFileName(str(path))
+    if not storage.WriteData(node) or not path.is_file():
+        raise InputError(f"{path.name} could not be written: free some space or choose another folder.")

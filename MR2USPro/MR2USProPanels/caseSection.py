@@ -27,7 +27,7 @@ class CaseSection(Section):
         super().__init__("Case", logic)
         self.onCaseChosen: Callable[[], None] = lambda: None
         self._listed: list[Case] = []
-        self.row = JobRow(self.ui.sampleLayout, logic.runner)
+        self.row = JobRow(self.ui.sampleBox.layout(), logic.runner)
         self.row.onRun = self._onSimulate
         self.row.offer(_("Simulated exam"), True, _("Simulate an exam with known truth on this machine, and load it."))
         self.ui.caseComboBox.connect("activated(int)", self._onChosen)

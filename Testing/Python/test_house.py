@@ -3,7 +3,6 @@
 import ast
 import json
 import re
-import struct
 import subprocess
 import sys
 import tomllib
@@ -110,21 +109,6 @@ def test_what_runs_before_the_installation_suits_a_bare_and_old_python(path):
     assert "from __future__ import annotations" not in source
     later = {"MR2USProLib", "pytest"}  # imported after the installation, or part of this list
     assert {name.split(".")[0] for name in imports(path)} <= sys.stdlib_module_names | later
-
-
-def test_the_extension_installs_every_file_of_the_engine():
-    listed = re.findall(r"^\s+(\S+\.py)$", (MODULE / "CMakeLists.txt").read_text(encoding="utf-8"), re.MULTILINE)
-    there = [path.relative_to(MODULE).as_posix() for path in engine_files()]
-    assert listed == there, "bring MODULE_PYTHON_SCRIPTS in MR2USPro/CMakeLists.txt up to date, sorted by name"
-
-
-def test_the_extension_is_described_as_the_index_wants_it():
-    text = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
-    assert re.search(r"project\(([^)]+)\)", text).group(1) == "MR2USPro"
-    (icon,) = re.findall(r'set\(EXTENSION_ICONURL "[^"]+/main/([^"]+\.png)"\)', text)
-    header = (ROOT / icon).read_bytes()[:24]
-    assert header[:8] == b"\x89PNG\r\n\x1a\n"
-    assert struct.unpack(">II", header[16:]) == (128, 128)
 
 
 @pytest.mark.parametrize("what", NOT_WRITTEN)
