@@ -1,0 +1,354 @@
+"""The section in which an exam is chosen, looked at and read."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import slicer
+from slicer.i18n import tr as _
+
+from .case import Case
+from .choiceBox import ChoiceBox
+from .jobRow import JobRow
+from .jobRunner import Callbacks
+from .reconstructed import figures, forgetStitching, frameCount, isPresent
+from .section import Section
+from .sliceViews import showInView
+
+FILES = "*.mp4 *.avi *.mov *.mkv *.m4v *.wmv *.mpg *.mha *.mhd *.nrrd *.nii *.nii.gz *.dcm"
+SAGITTAL_COLOR, TRANSVERSE_COLOR = (0.35, 0.7, 1.0), (1.0, 0.55, 0.1)
+INPUTS = {"video": ("videoFile",), "files": ("sagittalFile", "transverseFile"), "sequence": ("sequence",)}
+"""Fields of the case that say what the exam is, by its source."""
+
+
+class ExamSection(Section):
+    """Chooses an exam and shows its first picture, where the two views are marked, before it is read."""
+
+    title = _("Exam")
+
+    def __init__(self, logic: Any) -> None:
+        super().__init__("Exam", logic)
+        self._source = ChoiceBox(self.ui.sourceBox, _sources(), partial(self._choose, "source"))
+        self._paths = {
+            "videoFile": self.ui.videoPath,
+            "sagittalFile": self.ui.sagittalPath,
+            "transverseFile": self.ui.transversePath,
+        }
+        for field, line in self._paths.items():
+            line.nameFilters = (_("Videos and image stacks") + f" ({FILES})", _("All files") + " (*)")
+            line.connect("currentPathChanged(QString)", partial(self._choose, field))
+        self.ui.sequenceSelector.connect("currentNodeChanged(vtkMRMLNode*)", partial(self._choose, "sequence"))
+        self.ui.showBoxesButton.connect("clicked(bool)", self._onShowBoxes)
+        self.ui.exchangeButton.connect("clicked(bool)", self._onExchange)
+        self.row = JobRow(self.ui.jobArea.layout(), logic.runner)
+        self.row.onRun = self._onRun
+        self._boxTags: list[tuple[Any, int]] = []
+        self._sceneTag = slicer.mrmlScene.AddObserver(slicer.vtkMRMLScene.NodeAddedEvent, self.changed)
+
+    def cleanup(self) -> None:
+        """Let go of the case and the scene."""
+        slicer.mrmlScene.RemoveObserver(self._sceneTag)
+        super().cleanup()
+        self._followBoxes()
+
+    def setCase(self, case: Case | None) -> None:
+        """Show another case, or none."""
+        super().setCase(case)
+        self._followBoxes()
+
+    def done(self) -> bool:
+        """Whether both views are in the scene."""
+        return self.case is not None and frameCount(self.case) > 0
+
+    def need(self) -> str:
+        """What is missing before the exam can be looked at or read."""
+        case = self.case
+        if case is None:
+            return _("No case")
+        if case.source == "sequence":
+            return "" if case.sequence is not None else _("Choose a sequence")
+        paths = [getattr(case, field) for field in INPUTS[case.source]]
+        if not all(paths):
+            return _("Choose a video") if case.source == "video" else _("Choose a file for each view")
+        gone = [Path(path).name for path in paths if not Path(path).is_file()]
+        if gone:
+            return _("There is no file {name}").format(name=gone[0])
+        if not self._found():
+            return ""
+        return self._needToRead()
+
+    def _needToRead(self) -> str:
+        case, found = self.case, self._found()
+        assert case is not None
+        if not case.spacingMm and not found["spacing_mm"]:
+            return _("Type the pixel size first")
+        if case.source != "files":
+            regions = self._regions()
+            if not all(width and height for _x, _y, width, height in regions):
+                return _("Show the boxes, and drag them onto the two views")
+            if regions == found.get("guessed"):
+                return _("Drag the boxes onto the two views")
+        return ""
+
+    def refresh(self) -> None:
+        """Show what was chosen, what was seen of it, and what is missing."""
+        case = self.case
+        assert case is not None
+        self._source.setTexts(_sources(withSequence=case.source == "sequence" or _sequenceLoaded()))
+        self._source.show(case.source)
+        for field, line in self._paths.items():
+            if line.currentPath != getattr(case, field):
+                line.currentPath = getattr(case, field)
+        self.ui.sequenceSelector.setCurrentNode(case.sequence)
+        for source, widgets in (
+            ("video", (self.ui.videoLabel, self.ui.videoPath)),
+            ("files", (self.ui.sagittalLabel, self.ui.sagittalPath, self.ui.transverseLabel, self.ui.transversePath)),
+            ("sequence", (self.ui.sequenceLabel, self.ui.sequenceSelector)),
+        ):
+            for widget in widgets:
+                widget.visible = case.source == source
+        self._followBoxes()
+        self._refreshFound()
+
+    def _refreshFound(self) -> None:
+        case, found, need = self.case, self._found(), self.need()
+        assert case is not None
+        boxed = bool(found) and case.source != "files"
+        for widget in (self.ui.spacingLabel, self.ui.spacingBox):
+            widget.visible = bool(found)
+        _tell(self.ui.spacingNote, self._spacingText(found))
+        _tell(self.ui.viewsNote, self._viewsText(found) if boxed else "")
+        self.ui.showBoxesButton.visible = self.ui.exchangeButton.visible = boxed
+        count = frameCount(case)
+        text = _("Read the exam again") if count else _("Read the exam")
+        if not found:
+            text = _("Look into the exam")
+        self.row.offer(need or text, not need, _toolTip(need))
+        _tell(self.ui.framesLabel, _framesText(case) if count else "")
+
+    def _spacingText(self, found: dict[str, Any]) -> str:
+        assert self.case is not None
+        if not found:
+            return ""
+        seen = found["spacing_mm"]
+        self.ui.spacingBox.specialValueText = (
+            _("{mm:.4g} mm per pixel, from the file").format(mm=seen[0]) if seen else _("not known")
+        )
+        if self.case.spacingMm:
+            return _("You typed the pixel size; what the file may say does not count.")
+        if not seen:
+            how = _("Measure something of known length, such as the depth scale: 40 mm over 210 pixels are 0.1905.")
+            return f"{found['spacing_source']} {how}"
+        sizes = [_("{row:.4g} x {column:.4g} mm").format(row=row, column=column) for row, column in _spacings(found)]
+        return f"{found['spacing_source']} " + _("That is {sizes}. If it is wrong, type another.").format(
+            sizes=_(" and ").join(dict.fromkeys(sizes))
+        )
+
+    def _viewsText(self, found: dict[str, Any]) -> str:
+        lines = [found["views_note"]] if found["views_note"] else []
+        for name, region in zip(
+            (_("Sagittal view (blue)"), _("Transverse view (orange)")), self._regions(), strict=True
+        ):
+            x, y, width, height = region
+            where = _("{width} x {height} pixels from column {x}, row {y}").format(width=width, height=height, x=x, y=y)
+            lines.append(f"{name}: {where if width else _('not on the picture')}")
+        lines.append(_("Drag the boxes in the Red view where they do not fit."))
+        return "\n".join(lines)
+
+    def _found(self) -> dict[str, Any]:
+        """What was seen in the exam that is chosen now; empty where nobody has looked yet."""
+        case = self.case
+        found = figures(case.inspection) if case is not None else {}
+        if case is None or found.get("of") != _exam(case) or case.picture is None:
+            return {}
+        return found
+
+    def _regions(self) -> list[list[int]]:
+        """x, y, width, height of the sagittal and the transverse box, in pixels; 0 where there is none."""
+        case = self.case
+        assert case is not None
+        nothing = [0, 0, 0, 0]
+        return [
+            self.logic.roiOf(box, case.picture) if box is not None and case.picture is not None else nothing
+            for box in (case.sagittalBox, case.transverseBox)
+        ]
+
+    def _choose(self, field: str, value: Any) -> None:
+        """Another source, file or sequence: look into it at once. What the case itself brought here changes nothing."""
+        if self.case is None or getattr(self.case, field) == value:
+            return
+        setattr(self.case, field, value)
+        self._refreshNow()
+        if not self.need() and not self._found() and not self.logic.runner.busy:
+            self.row.start(self._inspect)
+
+    def _onRun(self) -> None:
+        if self._found():
+            self._read()
+        else:
+            self._inspect()
+
+    def _inspect(self) -> None:
+        case = self.case
+        assert case is not None
+        self.logic.inspectExam(
+            **_inputs(case),
+            into=(case.picture, case.transversePicture, case.sagittalBox, case.transverseBox),
+            callbacks=Callbacks(onDone=partial(self._onInspected, case, _exam(case)), onFailed=self.changed),
+        )
+
+    def _onInspected(self, case: Case, exam: list[str], inspection: Any) -> None:
+        if not isPresent(case):
+            return
+        new = figures(case.inspection).get("of") != exam
+        with slicer.util.NodeModify(case.parameterNode):
+            case.picture, case.transversePicture, case.sagittalBox, case.transverseBox, results = inspection
+            found = {**results, "of": exam}
+            if new:
+                case.spacingMm = 0.0  # what was typed for another exam says nothing about this one
+            if case.sagittalBox is not None and results["views_confidence"] == "none":
+                boxes = case.sagittalBox, case.transverseBox
+                found["guessed"] = [self.logic.roiOf(box, case.picture) for box in boxes]
+            case.inspection = json.dumps(found)
+        if case is not self.case:
+            return
+        self._showPicture()
+        self._refreshNow()
+        if not self._found() and not self.need():  # another exam was chosen while this one was looked into
+            self.row.start(self._inspect)
+
+    def _read(self) -> None:
+        case = self.case
+        assert case is not None
+        sagittal, transverse = self._regions() if case.source != "files" else (None, None)
+        self.logic.readExam(
+            **_inputs(case),
+            sagittalRoi=sagittal,
+            transverseRoi=transverse,
+            spacingMm=case.spacingMm or None,
+            into=(case.sagittalFrames, case.transverseFrames),
+            callbacks=Callbacks(onDone=partial(self._onRead, case), onFailed=self.changed),
+        )
+
+    def _onRead(self, case: Case, frames: Any) -> None:
+        if not isPresent(case):
+            return
+        with slicer.util.NodeModify(case.parameterNode):
+            forgetStitching(case)
+            case.sagittalFrames, case.transverseFrames = frames
+        for box in (case.sagittalBox, case.transverseBox):
+            if box is not None:
+                box.SetDisplayVisibility(False)
+        if case is self.case and self.widget.visible:
+            showInView("Red", frames.sagittal, orientation="Axial", offsetMm=0.0)
+            showInView("Green", frames.transverse, orientation="Axial", offsetMm=0.0)
+
+    def _showPicture(self) -> None:
+        """The first picture in the Red view, with the boxes; in the Green one that of the transverse file."""
+        case = self.case
+        if case is None or case.picture is None:
+            return
+        for box, color in ((case.sagittalBox, SAGITTAL_COLOR), (case.transverseBox, TRANSVERSE_COLOR)):
+            if box is not None:
+                _styleBox(box, color)
+        if self.widget.visible:
+            showInView("Red", case.picture, orientation="Axial")
+            if case.transversePicture is not None:
+                showInView("Green", case.transversePicture, orientation="Axial")
+
+    def _onShowBoxes(self, checked: bool = False) -> None:
+        case = self.case
+        if case is None or case.picture is None:
+            return
+        for field, region, name in (
+            ("sagittalBox", 1, "Sagittal view"),
+            ("transverseBox", 0, "Transverse view"),
+        ):
+            if getattr(case, field) is None:  # it was deleted
+                size = self._found()["size_px"]
+                setattr(case, field, self.logic.boxNode(case.picture, self.logic.halfOf(size, region), name))
+        self._showPicture()
+
+    def _onExchange(self, checked: bool = False) -> None:
+        case = self.case
+        if case is None or case.sagittalBox is None or case.transverseBox is None:
+            return
+        sagittal, transverse = self._regions()
+        self.logic.boxNode(case.picture, transverse, "", case.sagittalBox)
+        self.logic.boxNode(case.picture, sagittal, "", case.transverseBox)
+
+    def _followBoxes(self) -> None:
+        """Hear when the boxes of the case are dragged."""
+        boxes = (
+            [] if self.case is None else [b for b in (self.case.sagittalBox, self.case.transverseBox) if b is not None]
+        )
+        if [node for node, _tag in self._boxTags] == boxes:
+            return
+        for node, tag in self._boxTags:
+            node.RemoveObserver(tag)
+        event = slicer.vtkMRMLMarkupsNode.PointModifiedEvent
+        self._boxTags = [(box, box.AddObserver(event, self.changed)) for box in boxes]
+
+
+def _sources(withSequence: bool = False) -> dict[str, str]:
+    texts = {"video": _("One video with both views"), "files": _("One file for each view")}
+    return {**texts, "sequence": _("A sequence in the scene")} if withSequence else texts
+
+
+def _sequenceLoaded() -> bool:
+    return any(
+        node.GetNumberOfDataNodes() and node.GetNthDataNode(0).IsA("vtkMRMLVolumeNode")
+        for node in slicer.util.getNodesByClass("vtkMRMLSequenceNode")
+    )
+
+
+def _inputs(case: Case) -> dict[str, Any]:
+    """The exam as the logic takes it."""
+    names = {"videoFile": "video", "sagittalFile": "sagittal", "transverseFile": "transverse", "sequence": "sequence"}
+    return {names[field]: getattr(case, field) for field in INPUTS[case.source]}
+
+
+def _exam(case: Case) -> list[str]:
+    """The exam as it is remembered."""
+    values = [getattr(case, field) for field in INPUTS[case.source]]
+    return [case.source, *(value if isinstance(value, str) else value.GetID() if value else "" for value in values)]
+
+
+def _spacings(found: dict[str, Any]) -> list[list[float]]:
+    return [spacing for spacing in (found["spacing_mm"], found["transverse_spacing_mm"]) if spacing]
+
+
+def _framesText(case: Case) -> str:
+    sizes = []
+    for frames in (case.sagittalFrames, case.transverseFrames):
+        (width, height, _n), (column, row, _k) = frames.GetImageData().GetDimensions(), frames.GetSpacing()
+        sizes.append(_("{w} x {h} pixels of {mm:.4g} mm").format(w=width, h=height, mm=(row * column) ** 0.5))
+    return _("{n} frames are in the scene: sagittal {sagittal}, transverse {transverse}.").format(
+        n=frameCount(case), sagittal=sizes[0], transverse=sizes[1]
+    )
+
+
+def _tell(label: Any, text: str) -> None:
+    """Show a sentence, or nothing at all."""
+    label.text = text
+    label.visible = bool(text)
+
+
+def _toolTip(need: str) -> str:
+    if need:
+        return _("{need}. Then the exam can be read.").format(need=need)
+    return _("Put both views as stacks of frames into the scene, with which they are saved.")
+
+
+def _styleBox(box: Any, color: tuple[float, float, float]) -> None:
+    display = box.GetDisplayNode()
+    display.SetColor(*color)
+    display.SetSelectedColor(*color)
+    display.SetFillOpacity(0.05)
+    display.SetHandlesInteractive(True)
+    display.SetTextScale(2.0)
+    display.SetViewNodeIDs(("vtkMRMLSliceNodeRed",))
+    display.SetVisibility(True)

@@ -1,0 +1,156 @@
+"""The section in which the transverse frames become a TRUS volume."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import slicer
+from slicer.i18n import tr as _
+
+from .case import Case
+from .choiceBox import ChoiceBox
+from .environment import device
+from .jobRow import JobRow
+from .jobRunner import Callbacks
+from .reconstructed import (
+    figures,
+    filledVolume,
+    frameCount,
+    isFillingOutdated,
+    isPresent,
+    isStitchingOutdated,
+    keepFilling,
+    stitching,
+)
+from .section import Section
+from .sliceViews import arrange, showInAll
+
+
+class FillSection(Section):
+    """Makes the volume, says how well its gaps were filled, and shows where the frames lie."""
+
+    title = _("Fill")
+
+    def __init__(self, logic: Any) -> None:
+        super().__init__("Fill", logic)
+        self._method = ChoiceBox(
+            self.ui.methodBox,
+            {
+                "dip": _("Deep image prior"),
+                "linear": _("Linear interpolation"),
+                "none": _("Nothing, leave them black"),
+            },
+            self._onMethod,
+        )
+        self.row = JobRow(self.ui.jobArea.layout(), logic.runner)
+        self.row.onRun = self._onRun
+        self.ui.showTrusButton.connect("clicked(bool)", self._onShowTrus)
+        self.ui.showSparseButton.connect("clicked(bool)", self._onShowSparse)
+        self.ui.outlinesBox.connect("toggled(bool)", self._onOutlines)
+
+    def done(self) -> bool:
+        """Whether there is a volume of the present stitching."""
+        return self.case is not None and filledVolume(self.case) is not None and not isFillingOutdated(self.case)
+
+    def need(self) -> str:
+        """What is missing before the volume can be made."""
+        case = self.case
+        if case is None or not frameCount(case):
+            return _("Read the exam first")
+        if not stitching(case):
+            return _("Stitch first")
+        return _("Stitch again first") if isStitchingOutdated(case) else ""
+
+    def refresh(self) -> None:
+        """Show what was chosen and what came of it."""
+        case = self.case
+        assert case is not None
+        self._method.show(case.fillMethod)
+        trus, need = filledVolume(case), self.need()
+        text = _("Make the TRUS volume again") if trus is not None else _("Make the TRUS volume")
+        self.row.offer(need or text, not need, self._toolTip(need))
+        self.ui.resultLabel.text = self._result() if trus is not None else ""
+        self.ui.resultLabel.visible = trus is not None
+        self.ui.showTrusButton.visible = trus is not None
+        self.ui.showSparseButton.visible = trus is not None and case.sparse is not None
+        self.ui.outlinesBox.visible = case.outlines is not None
+        if case.outlines is not None:
+            wasBlocked = self.ui.outlinesBox.blockSignals(True)
+            self.ui.outlinesBox.checked = bool(case.outlines.GetDisplayVisibility())
+            self.ui.outlinesBox.blockSignals(wasBlocked)
+
+    def _result(self) -> str:
+        case = self.case
+        assert case is not None
+        found, lines = figures(case.fillResults), []
+        if isFillingOutdated(case):
+            lines.append(_("This volume is older than the stitching: make it again."))
+        if found:
+            size = " x ".join(str(n) for n in found["volume_voxels_ijk"])
+            lines.append(
+                _("{size} voxels of {mm:.2g} mm; frames reached {share:.0%} of what the fan covers.").format(
+                    size=size, mm=found["volume_spacing_mm"][0], share=found["measured_share_of_fan"]
+                )
+            )
+            if "filling" in found:
+                lines.append(found["filling"]["sentence"])
+        return "\n".join(lines)
+
+    def _toolTip(self, need: str) -> str:
+        if need == _("Stitch again first"):
+            return _("Frames were excluded, pinned or taken back since they were stitched.")
+        if need:
+            return _("The stitching tells where in the volume each transverse frame belongs.")
+        return _("Put each transverse frame where its sagittal partner was found, and fill what lies between.")
+
+    def _onRun(self) -> None:
+        case = self.case
+        assert case is not None
+        self.logic.fill(
+            case.transverseFrames,
+            case.positions,
+            method=case.fillMethod,
+            voxelMm=case.voxelMm,
+            seed=case.seed,
+            device=device(),
+            into=(filledVolume(case), case.sparse, case.outlines),
+            callbacks=Callbacks(
+                onDone=partial(self._onFilled, case, stitching(case)["identity"]), onFailed=self.changed
+            ),
+        )
+
+    def _onFilled(self, case: Case, identity: str, filled: Any) -> None:
+        if not isPresent(case):
+            return
+        keepFilling(case, filled, identity)
+        if case is self.case and self.widget.visible:
+            self._show(filled.trus)
+
+    def _show(self, volume: Any) -> None:
+        case = self.case
+        if case is None or volume is None:
+            return
+        if case.frameOutline is not None:
+            case.frameOutline.SetDisplayVisibility(False)
+        arrange("FourUpView")
+        showInAll(volume)
+        manager = slicer.app.layoutManager()
+        if manager is not None:
+            manager.resetThreeDViews()
+
+    def _onMethod(self, key: str) -> None:
+        if self.case is not None:
+            self.case.fillMethod = key
+
+    def _onShowTrus(self, checked: bool = False) -> None:
+        assert self.case is not None
+        self._show(filledVolume(self.case))
+
+    def _onShowSparse(self, checked: bool = False) -> None:
+        assert self.case is not None
+        self._show(self.case.sparse)
+
+    def _onOutlines(self, shown: bool) -> None:
+        if self.case is not None and self.case.outlines is not None:
+            self.case.outlines.SetDisplayVisibility(shown)
