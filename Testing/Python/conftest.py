@@ -1,0 +1,16 @@
+"""Fixtures that tests of the panels share."""
+
+import pytest
+
+
+@pytest.fixture
+def slicerApp():  # noqa: N802
+    """The stand-in for Slicer with an empty scene; a slot that raised, or a complaint of Qt's, fails the test."""
+    from standin import Standin
+
+    app = Standin.start()
+    app.reset()
+    yield app
+    errors = list(app.errors)
+    app.reset()
+    assert not errors, "\n".join(errors)
