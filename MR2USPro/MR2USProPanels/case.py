@@ -11,7 +11,6 @@ from slicer import (
     vtkMRMLMarkupsFiducialNode,
     vtkMRMLMarkupsROINode,
     vtkMRMLModelNode,
-    vtkMRMLNode,
     vtkMRMLPlotChartNode,
     vtkMRMLScalarVolumeNode,
     vtkMRMLScriptedModuleNode,
@@ -113,8 +112,7 @@ class Case:
     beyondStart: vtkMRMLGridTransformNode
     magnitude: vtkMRMLScalarVolumeNode
 
-    # What was drawn on the MR and carried to the TRUS.
-    targets: list[vtkMRMLNode]
+    # Where what was drawn on the MR lies in the TRUS; the targets themselves are references of their own.
     targetTable: vtkMRMLTableNode
 
 
