@@ -210,6 +210,6 @@ def read_positions(path: str | Path) -> tuple[NDArray[np.float64], NDArray[np.bo
         raise InputError(f"{path} does not exist: check the path.") from error
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path.name} is no table of positions: give the positions.csv of a stitching.") from error
-    if frames != list(range(len(frames))) or not np.all(np.isfinite(positions)):
+    if not frames or frames != list(range(len(frames))) or not np.all(np.isfinite(positions)):
         raise InputError(f"{path.name} does not give a position for each frame in turn: stitch the frames again.")
     return positions, usable

@@ -21,8 +21,8 @@ WIDE_PX = 4.0
 """Root mean square distance of matches from the offset on which they agree; below 3 is usual."""
 
 JUMP_MM = (1.5, 5.0)
-"""Further off its neighbours' course than the first is a jump, unless the sweep is so fast that its usual step from
-frame to frame is a third of it; the second is a jump in any case."""
+"""A step from frame to frame that is off the pace by more than the first is a jump, unless the usual step is a third of
+it or more; by more than the second it is one in any case."""
 
 SHORT_MM, NO_SWEEP_MM = 20.0, 3.0
 """A prostate is 30 to 50 mm long; a probe that moved less than the latter was held still."""
@@ -73,7 +73,7 @@ def suspects(stitching: Stitching, column_spacing_mm: float, excluded: Set[int] 
         if status != "ok":
             reason = "It could not be matched to the map and is not used."
         elif jumps[t] > 0:
-            reason = f"It jumps {jumps[t]:.1f} mm off the course of its neighbours."
+            reason = f"It jumps {jumps[t]:.1f} mm off the course of the frames around it."
         elif stitching.confidence[t] < WEAK:
             reason = f"It looks little like the map where it was put: confidence {stitching.confidence[t]:.2f}."
         elif 0 < stitching.inliers[t] < FEW_INLIERS:
@@ -87,20 +87,21 @@ def suspects(stitching: Stitching, column_spacing_mm: float, excluded: Set[int] 
 
 
 def jumps_mm(positions_mm: NDArray[np.float64], usable: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """(n,) how far each usable frame that jumps lies off the line through its three neighbours on either side, else 0.
+    """(n,) by how much each usable frame that jumps is off the pace of the frames around it, else 0.
 
-    The line runs through the medians of the neighbours, so that one frame that jumps does not make others jump.
+    A frame that lies apart from both its neighbours jumps, and not the frame after it, which only comes back.
     """
-    off, good = np.zeros(len(positions_mm)), np.flatnonzero(usable)
-    if len(good) < 3:
-        return off
-    for place in range(1, len(good) - 1):
-        t, before, after = good[place], good[max(0, place - 3) : place], good[place + 1 : place + 4]
-        line_t = [float(np.median(before)), float(np.median(after))]
-        line_mm = [float(np.median(positions_mm[before])), float(np.median(positions_mm[after]))]
-        off[t] = abs(positions_mm[t] - np.interp(t, line_t, line_mm))
-    step_mm = float(np.median(np.abs(np.diff(positions_mm[good]) / np.diff(good))))
-    return np.where(off > np.clip(3 * step_mm, *JUMP_MM), off, 0.0)
+    jumps, good = np.zeros(len(positions_mm)), np.flatnonzero(usable)
+    steps, frames = np.diff(positions_mm[good]), np.diff(good)
+    paces = np.pad(steps / frames, 3, mode="edge")
+    around = np.median(np.lib.stride_tricks.sliding_window_view(paces, 7), axis=1)
+    off = np.abs(steps - around * frames)
+    far = off > np.clip(3 * np.median(np.abs(paces)), *JUMP_MM)
+    jumped = False
+    for step in range(len(steps)):
+        jumped = bool(far[step]) and not jumped
+        jumps[good[step + 1]] = off[step] if jumped else 0.0
+    return jumps
 
 
 def judged(stitching: Stitching, column_spacing_mm: float, excluded: Set[int] = frozenset()) -> Verdict:
