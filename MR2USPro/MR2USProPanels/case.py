@@ -20,7 +20,7 @@ from slicer import (
     vtkMRMLTextNode,
     vtkMRMLTransformNode,
 )
-from slicer.parameterNodeWrapper import Choice, Default, parameterNodeWrapper
+from slicer.parameterNodeWrapper import Choice, Default, WithinRange, parameterNodeWrapper
 
 ATTRIBUTE = "MR2USPro.Case"
 CURRENT = "MR2USPro.Current"
@@ -83,7 +83,7 @@ class Case:
     translation: Annotated[str, Choice(["acmt", "none"]), Default("acmt")]
     registration: Annotated[str, Choice(["anatomy-aware"]), Default("anatomy-aware")]
     preset: Annotated[str, Choice(["fast", "balanced", "paper"]), Default("balanced")]
-    seed: int
+    seed: Annotated[int, WithinRange(0, 999999)]
     mrSegmentation: vtkMRMLSegmentationNode
     trusSegmentation: vtkMRMLSegmentationNode
     before: vtkMRMLScalarVolumeNode
@@ -101,12 +101,12 @@ class Case:
         str, Choice(["overlay", "checkerboard", "curtain", "flicker", "deformation", "translated"]), Default("overlay")
     ]
     showBefore: bool
-    opacity: Annotated[float, Default(50.0)]
+    opacity: Annotated[float, WithinRange(0, 100), Default(50.0)]
     inColor: bool
-    tileMm: Annotated[float, Default(10.0)]
-    curtainShare: Annotated[float, Default(50.0)]
+    tileMm: Annotated[float, WithinRange(2, 40), Default(10.0)]
+    curtainShare: Annotated[float, WithinRange(0, 100), Default(50.0)]
     curtainAxis: Annotated[str, Choice(["right-left", "front-back", "feet-head"]), Default("right-left")]
-    flickerHz: Annotated[float, Default(2.0)]
+    flickerHz: Annotated[float, WithinRange(0.5, 5), Default(2.0)]
     gridLines: Annotated[bool, Default(True)]
     reviewPicture: vtkMRMLScalarVolumeNode
     beyondStart: vtkMRMLGridTransformNode
