@@ -73,13 +73,13 @@ class ctkCollapsibleButton(_Folding, QAbstractButton, metaclass=Declared):
         width = self.fontMetrics().horizontalAdvance(self.text()) + 40
         if layout is None or self._read_collapsed():
             return QSize(width, self._header())
-        return layout.sizeHint().expandedTo(QSize(width, self._header()))
+        return layout.totalSizeHint().expandedTo(QSize(width, self._header()))
 
     def minimumSizeHint(self) -> QSize:
         layout = self.layout()
         if layout is None or self._read_collapsed():
             return QSize(60, self._header())
-        return layout.minimumSize()
+        return layout.totalMinimumSize()
 
     def paintEvent(self, _event: Any) -> None:
         painter = QPainter(self)
