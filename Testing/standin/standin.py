@@ -58,12 +58,13 @@ class Standin:
         self._open: Any = None
 
     def _pythonPackage(self, slicer: Any) -> None:
-        source = os.environ.get("SLICER_SOURCE")
-        if source:
-            slicer.__path__.append(str(pathlib.Path(source) / "Base" / "Python" / "slicer"))
-            sys.path.append(str(pathlib.Path(source) / "Modules" / "Scripted" / "SampleData"))
-        else:
-            slicer.__path__.append(str(pathlib.Path(__file__).parent / "python"))
+        """Slicer's Python files: genuine ones where SLICER_SOURCE names a checkout, else our own."""
+        here, source = pathlib.Path(__file__).parent, os.environ.get("SLICER_SOURCE")
+        package = pathlib.Path(source) / "Base" / "Python" / "slicer" if source else here / "python"
+        scripted = pathlib.Path(source) / "Modules" / "Scripted" / "SampleData" if source else here / "scripted"
+        folders = [file.parent for file in REPOSITORY.glob("*/*.py") if file.stem == file.parent.name]
+        sys.path.extend(str(folder) for folder in (scripted, *folders) if str(folder) not in sys.path)
+        slicer.__path__.append(str(package))
         for name in OWN:
             setattr(slicer, name, importlib.import_module(f"slicer.{name}"))
 

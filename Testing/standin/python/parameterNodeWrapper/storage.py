@@ -77,7 +77,11 @@ class Storage:
         else:
             self.members = (self.type,)
         self.node = isNode(self.members[0])
-        if not self.node:
+        origin, inner = typing.get_origin(self.members[0]), typing.get_args(self.members[0])
+        self.nodes = origin in (list, dict) and isNode(split(inner[-1])[0])  # a list or dictionary of nodes
+        if self.nodes and origin is dict and inner[0] is not str:
+            raise TypeError(f"{self.type} cannot be kept in a parameter node")
+        if not self.node and not self.nodes:
             self._codec(self.members[0])
 
     def default(self) -> Any:
@@ -113,6 +117,8 @@ class Storage:
             if self.node:
                 node.SetParameter(name, "")
                 node.SetNodeReferenceID(name, value.GetID() if value is not None else None)
+            elif self.nodes:
+                self._writeNodes(node, name, value)
             else:
                 encode = self._codec(self.members[0])[0]
                 text = "" if value is None else encode(value)
@@ -126,6 +132,8 @@ class Storage:
         """The value in the node."""
         if self.node:
             return node.GetNodeReference(name)
+        if self.nodes:
+            return self._readNodes(node, name)
         text = node.GetParameter(name)
         if self.optional:
             if not text:
@@ -134,6 +142,20 @@ class Storage:
         value = self._codec(self.members[0])[1](text)
         if isinstance(value, (ObservedList, ObservedDict)):
             value._store = lambda changed: self.write(node, name, changed)
+        return value
+
+    def _writeNodes(self, node: Any, name: str, value: Any) -> None:
+        keys = list(value) if isinstance(value, dict) else None
+        node.RemoveNodeReferenceIDs(name)
+        for index, item in enumerate(value.values() if keys is not None else value):
+            node.SetNthNodeReferenceID(name, index, item.GetID())
+        node.SetParameter(name, json.dumps(keys))
+
+    def _readNodes(self, node: Any, name: str) -> Any:
+        keys = json.loads(node.GetParameter(name))
+        found = [node.GetNthNodeReference(name, index) for index in range(node.GetNumberOfNodeReferences(name))]
+        value = ObservedList(found) if keys is None else ObservedDict(zip(keys, found, strict=False))
+        value._store = lambda changed: self.write(node, name, changed)
         return value
 
     @classmethod
