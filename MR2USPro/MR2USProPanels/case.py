@@ -20,7 +20,7 @@ from slicer import (
     vtkMRMLTextNode,
     vtkMRMLTransformNode,
 )
-from slicer.parameterNodeWrapper import Choice, Default, WithinRange, parameterNodeWrapper
+from slicer.parameterNodeWrapper import Choice, Decimals, Default, WithinRange, parameterNodeWrapper
 
 ATTRIBUTE = "MR2USPro.Case"
 CURRENT = "MR2USPro.Current"
@@ -45,7 +45,7 @@ class Case:
     transversePicture: vtkMRMLScalarVolumeNode
     sagittalBox: vtkMRMLMarkupsROINode
     transverseBox: vtkMRMLMarkupsROINode
-    spacingMm: float
+    spacingMm: Annotated[float, WithinRange(0.0, 5.0), Decimals(4), Default(0.0)]
     sagittalFrames: vtkMRMLScalarVolumeNode
     transverseFrames: vtkMRMLScalarVolumeNode
 
@@ -62,7 +62,7 @@ class Case:
 
     # Filling.
     fillMethod: Annotated[str, Choice(["dip", "linear", "none"]), Default("dip")]
-    voxelMm: Annotated[float, Default(0.5)]
+    voxelMm: Annotated[float, WithinRange(0.1, 3.0), Default(0.5)]
     sparse: vtkMRMLScalarVolumeNode
     outlines: vtkMRMLModelNode
     fillResults: str
