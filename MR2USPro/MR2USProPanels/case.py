@@ -20,7 +20,7 @@ from slicer import (
     vtkMRMLTextNode,
     vtkMRMLTransformNode,
 )
-from slicer.parameterNodeWrapper import Choice, Decimals, Default, WithinRange, parameterNodeWrapper
+from slicer.parameterNodeWrapper import Choice, Default, WithinRange, parameterNodeWrapper
 
 ATTRIBUTE = "MR2USPro.Case"
 CURRENT = "MR2USPro.Current"
@@ -45,7 +45,7 @@ class Case:
     transversePicture: vtkMRMLScalarVolumeNode
     sagittalBox: vtkMRMLMarkupsROINode
     transverseBox: vtkMRMLMarkupsROINode
-    spacingMm: Annotated[float, WithinRange(0.0, 5.0), Decimals(4), Default(0.0)]
+    spacingMm: Annotated[float, WithinRange(0.0, 5.0), Default(0.0)]
     sagittalFrames: vtkMRMLScalarVolumeNode
     transverseFrames: vtkMRMLScalarVolumeNode
 
