@@ -226,7 +226,7 @@ class qMRMLThreeDWidget(qMRMLAbstractViewWidget, metaclass=Declared):
         self._content, self._view = content, None
 
     def mrmlViewNode(self) -> Any:
-        return self._content.view.GetViewNode()
+        return self._content.viewNode
 
     def viewLogic(self) -> Any:
         return self._content.view

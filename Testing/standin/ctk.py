@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
     QPushButton,
     QStyle,
     QStyleOptionButton,
+    QStyleOptionGroupBox,
     QStylePainter,
     QToolButton,
     QWidget,
@@ -114,15 +115,35 @@ class ctkCollapsibleGroupBox(_Folding, QGroupBox, metaclass=Declared):
     def __init__(self, *values: Any) -> None:
         super().__init__(*values)
         self.setCheckable(True)
-        self.toggled.connect(
-            lambda checked: self._fold(not checked, self.fontMetrics().height() + self.collapsedHeight)
-        )
+        self.toggled.connect(self._toggled)
+
+    def _toggled(self, opened: bool) -> None:
+        self._fold(not opened, self.fontMetrics().height() + 4)
 
     def _read_collapsed(self) -> bool:
         return not self.isChecked()
 
     def _write_collapsed(self, collapsed: bool) -> None:
         self.setChecked(not collapsed)
+
+    def paintEvent(self, _event: Any) -> None:
+        painter, option = QStylePainter(self), QStyleOptionGroupBox()
+        self.initStyleOption(option)
+        box = self.style().subControlRect(
+            QStyle.ComplexControl.CC_GroupBox, option, QStyle.SubControl.SC_GroupBoxCheckBox, self
+        )
+        option.subControls &= ~QStyle.SubControl.SC_GroupBoxCheckBox
+        option.text = f"     {self.title()}"  # room for the arrow
+        if not self.isChecked():
+            option.subControls &= ~QStyle.SubControl.SC_GroupBoxFrame
+        painter.drawComplexControl(QStyle.ComplexControl.CC_GroupBox, option)
+        arrow = QStyleOptionButton()
+        arrow.initFrom(self)
+        arrow.rect = box.adjusted(2, 2, -2, -2)
+        element = QStyle.PrimitiveElement.PE_IndicatorArrowDown
+        if not self.isChecked():
+            element = QStyle.PrimitiveElement.PE_IndicatorArrowRight
+        painter.drawPrimitive(element, arrow)
 
 
 class ctkPathLineEdit(QWidget, metaclass=Declared):

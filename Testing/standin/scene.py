@@ -60,7 +60,7 @@ class Scene:
         self.view = slicer.vtkMRMLViewLogic()
         self.view.SetMRMLApplicationLogic(self.application)
         self.view.SetMRMLScene(self.mrml)
-        self.view.AddViewNode("1")
+        self.viewNode = self.view.AddViewNode("1")
         self.application.GetViewLogics().AddItem(self.view)
         self.layout = slicer.vtkMRMLLayoutLogic()
         self.layout.SetMRMLScene(self.mrml)

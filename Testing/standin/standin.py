@@ -30,6 +30,8 @@ class Standin:
 
     def __init__(self) -> None:
         os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+        if sys.platform.startswith("linux"):
+            os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="standin"))
         import atexit
 

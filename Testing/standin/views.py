@@ -134,7 +134,7 @@ class qMRMLSliceView(ctkVTKSliceView, metaclass=Declared):
         low, high = _range(self._logic)
         offset = self._logic.GetSliceOffset()
         letter = {"Red": "R", "Yellow": "Y", "Green": "G"}[self._name]
-        text = f"{'SIPALR'['AxialCoronalSagittal'.find(self.mrmlSliceNode().GetOrientation()) // 6]}: {offset:.2f} mm"
+        text = f"{_towards(self.mrmlSliceNode(), offset)}: {abs(offset):.2f} mm"
         return _barred(super().image(width, height - BAR), letter, COLORS[self._name], text, (offset, low, high))
 
 
@@ -142,7 +142,13 @@ class ctkVTKRenderView(ctkVTKAbstractView, metaclass=Declared):
     """A view in three dimensions."""
 
     def resetFocalPoint(self) -> None:
+        node = self._content.viewNode
+        shown = node.GetBoxVisible(), node.GetAxisLabelsVisible()
+        node.SetBoxVisible(False)
+        node.SetAxisLabelsVisible(False)
         self._renderer.ResetCamera()
+        node.SetBoxVisible(shown[0])
+        node.SetAxisLabelsVisible(shown[1])
 
 
 class qMRMLThreeDView(ctkVTKRenderView, metaclass=Declared):
@@ -154,10 +160,11 @@ class qMRMLThreeDView(ctkVTKRenderView, metaclass=Declared):
         self._renderer.GradientBackgroundOn()
         self._renderer.SetBackground(0.757, 0.765, 0.910)
         self._renderer.SetBackground2(0.455, 0.471, 0.745)
-        self._managers.SetMRMLDisplayableNode(content.view.GetViewNode())
+        self._managers.SetMRMLDisplayableNode(content.viewNode)
+        self.resetFocalPoint()
 
     def mrmlViewNode(self) -> Any:
-        return self._content.view.GetViewNode()
+        return self._content.viewNode
 
     def image(self, width: int, height: int) -> QImage:
         """The view with the bar that Slicer puts above it."""
@@ -165,6 +172,13 @@ class qMRMLThreeDView(ctkVTKRenderView, metaclass=Declared):
 
 
 BAR = 22
+
+
+def _towards(node: Any, offset: float) -> str:
+    """Letter of the side of the patient on which a slice lies."""
+    normal = [node.GetSliceToRAS().GetElement(row, 2) for row in range(3)]
+    axis = max(range(3), key=lambda row: abs(normal[row]))
+    return ("RL", "AP", "SI")[axis][(offset < 0) != (normal[axis] < 0)]
 
 
 def _range(logic: Any) -> tuple[float, float]:
@@ -188,8 +202,8 @@ def _barred(view: QImage, letter: str, color: str, text: str, place: tuple[float
     if place is not None:
         offset, low, high = place
         left, right = 30, view.width() - 100
-        painter.setPen(QColor("#00000060"))
-        painter.setBrush(QColor("#ffffff90"))
+        painter.setPen(QColor(0, 0, 0, 90))
+        painter.setBrush(QColor(255, 255, 255, 150))
         painter.drawRoundedRect(left, BAR // 2 - 2, right - left, 4, 2, 2)
         share = (offset - low) / (high - low) if high > low else 0.5
         painter.setBrush(QColor("#f4f4f4"))
