@@ -139,16 +139,29 @@ def _has_venv() -> bool:
         return False
 
 
+# What VTK and Qt draw with off screen: shared library, its package in Debian, its package in Fedora.
+DRAWING_LIBRARIES = (
+    ("libEGL.so.1", "libegl1", "mesa-libEGL"),
+    ("libGL.so.1", "libgl1", "mesa-libGL"),
+    ("libX11.so.6", "libx11-6", "libX11"),
+    ("libglib-2.0.so.0", "libglib2.0-0", "glib2"),
+    ("libxkbcommon.so.0", "libxkbcommon0", "libxkbcommon"),
+    ("libfontconfig.so.1", "libfontconfig1", "fontconfig"),
+    ("libdbus-1.so.3", "libdbus-1-3", "dbus-libs"),
+)
+
+
 def need_rendering() -> None:
-    """Make sure that VTK can draw off screen on Linux, which only tests need. Says how where it cannot, and goes on."""
+    """Make sure that VTK and Qt can draw off screen on Linux, which only tests need. Where not, says how and goes on."""
     if not sys.platform.startswith("linux") or _can_render():
         return
-    packages = ["libegl1", "libgl1-mesa-dri", "libx11-6"]
-    if not (install_system_packages(packages, "draw pictures of Slicer's views off screen") and _can_render()):
+    debian = [library[1] for library in DRAWING_LIBRARIES] + ["libgl1-mesa-dri", "fonts-dejavu-core"]
+    fedora = [library[2] for library in DRAWING_LIBRARIES] + ["mesa-dri-drivers", "dejavu-sans-fonts"]
+    if not (install_system_packages(debian, "draw Slicer's panels and views off screen") and _can_render()):
         say(
-            "Tests that draw Slicer's views need the libraries EGL, Mesa and X11: install them with "
-            f"sudo apt-get install {' '.join(packages)} (Debian, Ubuntu) or "
-            "sudo dnf install mesa-libEGL mesa-dri-drivers libX11 (Fedora, RHEL)."
+            "Tests that draw Slicer's panels and views need some libraries and a font: install them with "
+            f"sudo apt-get install {' '.join(debian)} (Debian, Ubuntu) or "
+            f"sudo dnf install {' '.join(fedora)} (Fedora, RHEL)."
         )
 
 
@@ -156,9 +169,13 @@ def _can_render() -> bool:
     import ctypes
 
     try:
-        return all(ctypes.CDLL(library) for library in ("libEGL.so.1", "libX11.so.6"))
+        loaded = all(ctypes.CDLL(library[0]) for library in DRAWING_LIBRARIES)
     except OSError:
         return False
+    fonts = (
+        path for folder in ("/usr/share/fonts", "/usr/local/share/fonts") for path in Path(folder).rglob("*.[to]tf")
+    )
+    return loaded and next(fonts, None) is not None
 
 
 def install_system_packages(packages: "list[str]", purpose: str) -> bool:
