@@ -5,8 +5,10 @@ Properties are attributes, a name that does not exist cannot be written, keyword
 back as tuples, enumerations are integers. Where PythonQt prints and goes on, the facade raises.
 """
 
+import ctypes
 import enum
 import functools
+import sys
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +20,10 @@ from .enums import EnumValue, enumAttributes, enumValue
 from .signals import BoundSignal, connections, normalized, signatures
 
 QObject = QtCore.QObject
+if sys.version_info < (3, 12):
+    # PySide6 6.12 takes a reference to None too many in every method without a result, which from Python 3.12 on does
+    # no harm; here, after some ten thousand calls, the interpreter would lose None.
+    ctypes.c_ssize_t.from_address(id(None)).value += 1 << 40
 HIDDEN = {"emit", "connect", "disconnect", "tr", "receivers", "sender", "isSignalConnected", "staticMetaObject"}
 OVERRIDES: dict[tuple[str, str], Callable] = {}
 """(class, method) -> function(PySide6 object or None, *arguments): what may not be left to Qt, as modal dialogs."""
