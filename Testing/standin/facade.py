@@ -21,9 +21,10 @@ from .signals import BoundSignal, connections, normalized, signatures
 
 QObject = QtCore.QObject
 if sys.version_info < (3, 12):
-    # PySide6 6.12 takes a reference to None too many in every method without a result, which from Python 3.12 on does
-    # no harm; here, after some ten thousand calls, the interpreter would lose None.
-    ctypes.c_ssize_t.from_address(id(None)).value += 1 << 40
+    # PySide6 6.12 gives away references to these that it does not own, as in every method without a result. From Python
+    # 3.12 on that does no harm; here, after some ten thousand calls, the interpreter would lose None.
+    for lasting in (None, True, False):
+        ctypes.c_ssize_t.from_address(id(lasting)).value += 1 << 40
 HIDDEN = {"emit", "connect", "disconnect", "tr", "receivers", "sender", "isSignalConnected", "staticMetaObject"}
 OVERRIDES: dict[tuple[str, str], Callable] = {}
 """(class, method) -> function(PySide6 object or None, *arguments): what may not be left to Qt, as modal dialogs."""
