@@ -25,6 +25,8 @@ from MR2USProPanels.case import Case
 from MR2USProPanels.exporting import export, exportable
 from MR2USProPanels.jobRunner import Callbacks, JobRunner
 from MR2USProPanels.panel import Panel
+from MR2USProPanels.reconstructed import keepFilling, keepStitching
+from MR2USProPanels.registered import keepRegistration
 from MR2USProPanels.section import Section
 
 SAMPLE_FRAMES = 100
@@ -60,6 +62,9 @@ def registerSampleData() -> None:
     SampleDataLogic.registerCustomSampleDataSource(
         category="MR2USPro",
         sampleName="MR2USProSimulatedExam",
+        uris=[],
+        fileNames=[],
+        nodeNames=[],
         thumbnailFileName=str(thumbnail),
         customDownloader=lambda source: _loadSimulatedExam(),
     )
@@ -161,7 +166,7 @@ class MR2USProWidget(Panel):
         done = [step.done() for step in self.steps]
         buttons = self.buttons[1:-1]
         for n, (step, button) in enumerate(zip(self.steps, buttons, strict=True)):
-            button.text = f"{n + 1}. {step.title}" + (f"  \N{CHECK MARK}" if done[n] else "")
+            button.text = f"{n + 1}. {step.title}" + ("  \N{CHECK MARK}" if done[n] else "")
         if self._done != done:
             finished = [n for n, is_done in enumerate(done) if is_done and not (self._done and self._done[n])]
             if finished or not self._done:
@@ -182,7 +187,8 @@ class MR2USProLogic(ScriptedLoadableModuleLogic):
 
         logic = MR2USProLogic()
         exam = logic.simulateExam()
-        case = logic.runExam(mr=exam.mr, sagittal=exam.folder / "sagittal.mha", transverse=exam.folder / "transverse.mha")
+        files = {"sagittal": exam.folder / "sagittal.mha", "transverse": exam.folder / "transverse.mha"}
+        case = logic.runExam(exam.mr, **files)
         logic.export(case, "results")
 
     Attributes:

@@ -13,6 +13,7 @@ from MR2USProLib.errors import InputError
 
 from .carrying import carriedFrom
 from .case import Case
+from .targetsSection import TARGETS
 
 Writer = Callable[[Any, Path], None]
 SCENE = "case.mrb"
@@ -73,8 +74,10 @@ def export(case: Case, folder: Path, scene: bool) -> list[Path]:
 
 
 def _carried(case: Case) -> Iterator[Any]:
-    for node in case.targets:
-        copy = carriedFrom(node) if node is not None else None
+    node = case.parameterNode
+    targets = [node.GetNthNodeReference(TARGETS, n) for n in range(node.GetNumberOfNodeReferences(TARGETS))]
+    for target in targets:
+        copy = carriedFrom(target) if target is not None else None
         if copy is not None:
             yield copy
 
