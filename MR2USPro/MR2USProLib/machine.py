@@ -152,7 +152,7 @@ DRAWING_LIBRARIES = (
 
 
 def need_rendering() -> None:
-    """Make sure that VTK and Qt can draw off screen on Linux, which only tests need. Where not, says how and goes on."""
+    """Make sure that VTK and Qt can draw off screen on Linux, which only tests need. Says how if not."""
     if not sys.platform.startswith("linux") or _can_render():
         return
     debian = [library[1] for library in DRAWING_LIBRARIES] + ["libgl1-mesa-dri", "fonts-dejavu-core"]

@@ -4,6 +4,7 @@ import ctypes
 import sys
 
 import pytest
+
 from MR2USProLib import machine
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux has to be asked")
