@@ -41,6 +41,7 @@ class Scene:
         manager.SetCacheManager(cache)
         self.mrml.SetDataIOManager(manager)
         self.application.SetMRMLScene(self.mrml)
+        self.mrml.RegisterNodeClass(slicer.vtkMRMLColorLegendDisplayNode())  # as the module Colors does
         colors = self.application.GetColorLogic()
         colors.SetMRMLScene(self.mrml)
         colors.AddDefaultColorNodes()
