@@ -339,7 +339,7 @@ def facadeOf(qtClass: type) -> type[Wrapper]:
     """The wrapper class of a PySide6 class."""
     if issubclass(qtClass, Shell):
         return facadeOf(qtClass.__mro__[2])
-    attributes: dict[str, Any] = {"_qtClass": qtClass, "_exact": True, "__doc__": qtClass.__doc__}
+    attributes: dict[str, Any] = {"_qtClass": qtClass, "_exact": True}
     isObject = issubclass(qtClass, QObject)
     for owner in reversed(qtClass.__mro__):
         if owner.__module__ in ("builtins", "Shiboken"):
