@@ -91,7 +91,7 @@ def carriedFrom(node: Any) -> Any:
 
 
 def compare(node: Any, carried: Any, deformation: Any) -> list[Target]:
-    """Where each part of a target lies in the MR and in the TRUS: each point of a list, each segment, or all at once."""
+    """Where each part of a target lies in the MR and in the TRUS: each point, each segment, or all of it at once."""
     toMr, toTrus = _toMr(node, deformation), np.linalg.inv(startOf(deformation))
     targets = []
     for (name, world), (_same, there) in zip(_parts(node), _parts(carried), strict=True):

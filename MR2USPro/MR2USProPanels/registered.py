@@ -15,9 +15,14 @@ from slicer.i18n import tr as _
 from MR2USProLib.jobs.run import Run
 
 from . import registerWords
+from .case import Case
 
 START = "MR2USPro.Start"
 """Attribute of a deformation: the start that it includes, 4x4 from TRUS to MR points, RAS mm, as JSON."""
+NODES = ("warped", "before", "deformation", "translatedMr", "translatedUs", "metrics", "report")
+"""Fields that a case and what a registration leaves have in common."""
+STALE = "MR2USPro.Stale"
+"""Attribute of a table of targets that were carried by an earlier registration."""
 
 
 @dataclass
@@ -86,6 +91,25 @@ def loadRegistered(run: Run, start: Any, mr: Any, trus: Any, structures: list[st
     found.metrics = _table(registerWords.rows(figures), into.metrics)
     found.report = mrml.text_node(page, _("Registration report"), into.report)
     return found
+
+
+def registrationOf(case: Case) -> Registered:
+    """The nodes that an earlier registration left in a case; those that are not there are None."""
+    return Registered(**{name: getattr(case, name) for name in NODES})
+
+
+def keepRegistration(case: Case, found: Registered) -> None:
+    """Make a registration that of a case; what was derived from an earlier one goes, or is marked as outdated."""
+    for node in (case.beyondStart, case.magnitude):
+        if node is not None:
+            slicer.mrmlScene.RemoveNode(node)
+    with slicer.util.NodeModify(case.parameterNode):
+        for name in NODES:
+            setattr(case, name, getattr(found, name))
+        case.registerResults = json.dumps(found.figures)
+        case.showStart = case.showBefore = False
+    if case.targetTable is not None:
+        case.targetTable.SetAttribute(STALE, "1")
 
 
 def startOf(deformation: Any) -> NDArray[np.float64]:

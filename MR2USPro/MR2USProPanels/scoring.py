@@ -64,9 +64,10 @@ def writeMasks(segmentation: Any, structures: list[str], reference: Any, path: P
         mask = _mask(segmentation, name, reference)
         if not mask.any():
             raise InputError(
-                _("The segment {name} of {node} is empty, or lies outside its image: draw it, or delete it on both sides.")
-                .format(name=name, node=segmentation.GetName())
-            )  # fmt: skip
+                _(
+                    "The segment {name} of {node} holds nothing inside its image: draw it, or delete it on both sides."
+                ).format(name=name, node=segmentation.GetName())
+            )
         image = sitk.GetImageFromArray(mask.astype(np.uint8))
         grid.place(image)
         masks.append(image)

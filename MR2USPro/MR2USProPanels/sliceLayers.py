@@ -62,8 +62,9 @@ def _present(nodeId: str | None) -> str | None:
 
 
 def fit() -> None:
-    """Move and zoom the slices so that they show the whole background."""
-    slicer.util.resetSliceViews()
+    """Move and zoom the slices so that the background fills them."""
+    for logic in slicer.app.applicationLogic().GetSliceLogics():
+        logic.FitSliceToBackground()
 
 
 def jumpTo(ras: Any) -> None:

@@ -1,0 +1,211 @@
+"""The section that chooses the pair and brings the MR roughly onto the TRUS."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import slicer
+import vtk
+from slicer.i18n import tr as _
+
+from MR2USProLib.errors import InputError
+
+from . import sliceLayers, startPose
+from .case import Case
+from .choiceBox import ChoiceBox
+from .section import Section
+
+BOX_MM = np.array([55.0, 45.0, 45.0])
+"""Size of a new box: a usual prostate and a little around it, right to left, front to back, feet to head."""
+LITTLE_OVERLAP = 0.6
+
+
+class AlignSection(Section):
+    """MR, TRUS, and where the MR starts; the start is shown in the slice views and follows every change at once."""
+
+    title = _("Align")
+
+    def __init__(self, logic: Any) -> None:
+        super().__init__("Align", logic)
+        texts = {
+            "none": _("As in the image headers"),
+            "centers": _("Centers of both volumes"),
+            "boxes": _("Boxes around the prostate"),
+            "landmarks": _("Landmark pairs"),
+            "transform": _("Transform in the scene"),
+        }
+        self._start = ChoiceBox(self.ui.startComboBox, texts, self._onStart)
+        self._observed: list[tuple[Any, int]] = []
+        self._dragging = False
+        self._shown: tuple[str, str] | None = None
+        self._told = ""
+        self.ui.placeBoxesButton.connect("clicked(bool)", self._onPlaceBoxes)
+        self.ui.mrPlaceWidget.connect("activeMarkupsPlaceModeChanged(bool)", self._onPlacingMr)
+        self.ui.trusPlaceWidget.connect("activeMarkupsPlaceModeChanged(bool)", self._onPlacingTrus)
+
+    def setCase(self, case: Case | None) -> None:
+        """Show another case; the MR of the old one goes back to where its file puts it."""
+        if self.case is not None and (case is None or case.parameterNode is not self.case.parameterNode):
+            startPose.attach(self.case, False)
+        self._shown = None
+        super().setCase(case)
+        if case is None:
+            self._observe([])
+
+    def need(self) -> str:
+        """What is missing before the start is known."""
+        return startPose.need(self.case)
+
+    def done(self) -> bool:
+        """Whether the start is known and both images show the same place."""
+        return not self.need() and self.case is not None and self.case.pose is not None and self.case.warped is not None
+
+    def cleanup(self) -> None:
+        """Let go of the case and its nodes."""
+        if self.case is not None:
+            startPose.attach(self.case, False)
+        self._observe([])
+        super().cleanup()
+
+    def refresh(self) -> None:
+        """Compute the start anew, show the MR under it, and say how well the two overlap."""
+        case = self.case
+        assert case is not None
+        startPose.adoptTransform(case)
+        self._observe(
+            [case.mr, case.trus, case.mrBox, case.trusBox, case.mrLandmarks, case.trusLandmarks, case.startTransform]
+        )
+        self._start.show(case.start)
+        for start, widget in (
+            ("boxes", self.ui.boxesWidget),
+            ("landmarks", self.ui.landmarksWidget),
+            ("transform", self.ui.transformWidget),
+        ):
+            widget.visible = case.start == start
+        for place, node in ((self.ui.mrPlaceWidget, case.mrLandmarks), (self.ui.trusPlaceWidget, case.trusLandmarks)):
+            if place.currentNode() is not node:
+                place.setCurrentNode(node)
+        both = case.mr is not None and case.trus is not None
+        self.ui.placeBoxesButton.enabled = both
+        trouble = self._updatePose(case)
+        self._show(case, not self.need() and not trouble)
+        self.ui.overlapLabel.text = trouble or self._overlapText(case)
+        self.ui.overlapLabel.visible = bool(self.ui.overlapLabel.text)
+        self.ui.landmarksLabel.text = self._landmarksText(case)
+        if self.need() != self._told:  # markups do not tell the case, which the other sections follow
+            self._told = self.need()
+            case.parameterNode.Modified()
+
+    def _updatePose(self, case: Case) -> str:
+        """Compute the start; what speaks against it, in a sentence."""
+        if self.need() or self._dragging:
+            return ""
+        try:
+            startPose.update(self.logic, case)
+        except InputError as error:
+            return str(error)
+        return ""
+
+    def _show(self, case: Case, possible: bool) -> None:
+        shown = possible and case.showStart
+        startPose.attach(case, shown)
+        pair = (case.mr.GetID(), case.trus.GetID()) if shown else None
+        if pair is not None and pair != self._shown and not self.logic.runner.busy:
+            there = any(composite.GetBackgroundVolumeID() == pair[1] for composite in sliceLayers.compositeNodes())
+            sliceLayers.show(case.trus, case.mr, 0.5)
+            if not there:
+                sliceLayers.fit()
+        self._shown = pair
+
+    def _overlapText(self, case: Case) -> str:
+        if self.need():
+            return ""
+        try:
+            share = self.logic.overlap(case.mr, case.trus, case.pose, startPose.regionOf(case))
+        except InputError as error:
+            return str(error)
+        what = _("the box in the TRUS") if startPose.regionOf(case) is not None else _("what the TRUS shows")
+        text = _("The MR covers {share:.0f} % of {what}.").format(share=100 * share, what=what)
+        if share < LITTLE_OVERLAP:
+            text += " " + _("That is too little: choose another start, or the registration will fail or mislead.")
+        return text
+
+    def _landmarksText(self, case: Case) -> str:
+        if case.start != "landmarks":
+            return ""
+        if self.need():
+            return self.need() + "."
+        distances = self.logic.landmarkDistances(case.mrLandmarks, case.trusLandmarks, case.pose)
+        if len(distances) < 3:
+            text = _("{n} pairs: the MR is shifted, not turned. They end {mean:.1f} mm apart on average.")
+        else:
+            text = _(
+                "{n} pairs: the MR is shifted and turned. They end {mean:.1f} mm apart on average, {most:.1f} at most."
+            )
+        return text.format(n=len(distances), mean=distances.mean(), most=distances.max())
+
+    def _onStart(self, start: str) -> None:
+        case = self.case
+        assert case is not None
+        with slicer.util.NodeModify(case.parameterNode):
+            case.start = start
+            case.showStart = True
+            if start == "landmarks":
+                for field, name in (("mrLandmarks", _("MR landmarks")), ("trusLandmarks", _("TRUS landmarks"))):
+                    if getattr(case, field) is None:
+                        setattr(case, field, slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", name))
+
+    def _onPlaceBoxes(self, checked: bool = False) -> None:
+        from MR2USProLib import mrml
+
+        case = self.case
+        assert case is not None
+        for field, volume, name, color in (
+            ("mrBox", case.mr, _("Prostate in the MR"), (0.95, 0.6, 0.1)),
+            ("trusBox", case.trus, _("Prostate in the TRUS"), (0.1, 0.7, 0.95)),
+        ):
+            corners = mrml.grid_of(volume).corners()
+            size = np.minimum(BOX_MM, 0.7 * np.ptp(corners, axis=0))
+            middle = corners.mean(axis=0)
+            box = mrml.box_node(middle - size / 2, middle + size / 2, name, getattr(case, field))
+            box.CreateDefaultDisplayNodes()
+            box.GetDisplayNode().SetSelectedColor(*color)
+            box.GetDisplayNode().SetFillVisibility(False)
+            setattr(case, field, box)
+
+    def _onPlacingMr(self, placing: bool) -> None:
+        sliceLayers.setOpacity(1.0 if placing else 0.5)
+
+    def _onPlacingTrus(self, placing: bool) -> None:
+        sliceLayers.setOpacity(0.0 if placing else 0.5)
+
+    def _observe(self, nodes: list[Any]) -> None:
+        """Follow what the start depends on."""
+        for node, tag in self._observed:
+            node.RemoveObserver(tag)
+        self._observed, self._dragging = [], self._dragging and bool(nodes)
+        markups = slicer.vtkMRMLMarkupsNode
+        for node in nodes:
+            if node is None:
+                continue
+            events = [vtk.vtkCommand.ModifiedEvent]
+            if node.IsA("vtkMRMLMarkupsNode"):
+                events += [markups.PointModifiedEvent, markups.PointAddedEvent, markups.PointRemovedEvent]
+            if node.IsA("vtkMRMLTransformNode"):
+                events.append(slicer.vtkMRMLTransformableNode.TransformModifiedEvent)
+            self._observed += [(node, node.AddObserver(event, self.changed)) for event in events]
+        # What lies in the MR moves with it: while it is dragged, the MR must stand still.
+        for node in nodes[2:3] + nodes[4:5]:
+            if node is not None:
+                self._observed += [
+                    (node, node.AddObserver(markups.PointStartInteractionEvent, self._onDragStart)),
+                    (node, node.AddObserver(markups.PointEndInteractionEvent, self._onDragEnd)),
+                ]
+
+    def _onDragStart(self, caller: Any, event: Any) -> None:
+        self._dragging = True
+
+    def _onDragEnd(self, caller: Any, event: Any) -> None:
+        self._dragging = False
+        self.changed()

@@ -1,0 +1,67 @@
+"""What is seen of a registration while it runs: its losses as a plot, and the MR as it has been deformed so far."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import slicer
+from slicer.i18n import tr as _
+
+from . import sliceLayers, sliceViews
+from .jobRunner import JobRunner
+from .lossPlot import LossPlot
+
+
+class LiveRegistration:
+    """Follows one run; whoever made it calls :meth:`end` once.
+
+    Attributes:
+        plot: of the losses.
+    """
+
+    def __init__(self, runner: JobRunner, trus: Any) -> None:
+        self.plot = LossPlot()
+        self._runner = runner
+        self._trus = trus
+        self._preview: Any = None
+        self._fractions: dict[str, float] = {}
+        self._before: sliceLayers.Layers = sliceLayers.layers()
+
+    def hear(self, event: dict[str, Any]) -> None:
+        """Take an event of the worker."""
+        kind = event["event"]
+        if kind == "progress":
+            self._fractions[event["stage"]] = float(event["fraction"])
+        elif kind == "values":
+            new = self.plot.chart is None
+            self.plot.add(event["stage"], self._fractions.get(event["stage"], 0.0), event["figures"])
+            if new:
+                sliceViews.showChart(self.plot.chart)
+        elif kind == "preview":
+            self._showPreview(event["file"])
+
+    def end(self, *, keepPlot: bool) -> None:
+        """Take away what was only there for the time of the run, and show what was shown before."""
+        sliceLayers.restore(self._before)
+        if self._preview is not None and slicer.mrmlScene.IsNodePresent(self._preview):
+            slicer.mrmlScene.RemoveNode(self._preview)
+        self._preview = None
+        if not keepPlot:
+            self.plot.remove()
+
+    def _showPreview(self, name: str) -> None:
+        from MR2USProLib import mrml
+        from MR2USProLib.errors import InputError
+        from MR2USProLib.volume import Volume
+
+        run = self._runner.current
+        assert run is not None
+        try:
+            picture = Volume.read(run.job.folder / name)
+        except InputError:
+            return  # the job ended meanwhile and took its folder with it
+        new = self._preview is None
+        self._preview = mrml.volume_node(picture, _("Preview"), self._preview)
+        if new:
+            self._preview.SetSaveWithScene(False)
+            sliceLayers.show(self._trus, self._preview, 0.5)

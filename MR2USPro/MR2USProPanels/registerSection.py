@@ -1,0 +1,193 @@
+"""The section that registers the pair, shows how it goes, and says what came of it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from MR2USProLib.errors import InputError
+
+from . import registerWords, scoring, sliceViews, startPose
+from .case import Case
+from .choiceBox import ChoiceBox
+from .environment import device, environment
+from .jobRow import JobRow
+from .jobRunner import Callbacks
+from .liveRegistration import LiveRegistration
+from .lossPlot import chartNodes
+from .registered import Registered, keepRegistration, registrationOf
+from .section import Section
+
+
+class RegisterSection(Section):
+    """Method, scoring, the run, and its figures."""
+
+    title = _("Register")
+
+    def __init__(self, logic: Any) -> None:
+        super().__init__("Register", logic)
+        self._live: LiveRegistration | None = None
+        self._layout = 0
+        self._translation = ChoiceBox(
+            self.ui.translationComboBox,
+            {"acmt": _("ACMT: both to one intermediate modality"), "none": _("None: compare the images as they are")},
+            lambda key: self._set("translation", key),
+        )
+        self._preset = ChoiceBox(
+            self.ui.presetComboBox,
+            {
+                "fast": _("Fast: 64 x 64 x 32 voxels"),
+                "balanced": _("Balanced: 96 x 96 x 48 voxels"),
+                "paper": _("Paper: 128 x 128 x 64 voxels"),
+            },
+            lambda key: self._set("preset", key),
+        )
+        self.row = JobRow(self.ui.runBox.layout(), logic.runner)
+        self.row.onRun = self._onRun
+        environment().watchers.append(self.changed)
+        self.ui.lossesButton.connect("toggled(bool)", self._onShowLosses)
+        self.ui.reportButton.connect("clicked(bool)", self._onOpenReport)
+        self.ui.figuresTable.setHorizontalHeaderLabels([_("Figure"), _("Before"), _("After"), _("Unit")])
+        self.ui.figuresTable.verticalHeader().visible = False
+        self.ui.figuresTable.verticalHeader().setDefaultSectionSize(22)
+        self.ui.figuresTable.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.Stretch)
+        for column in (1, 2, 3):
+            self.ui.figuresTable.horizontalHeader().setSectionResizeMode(column, qt.QHeaderView.ResizeToContents)
+
+    def need(self) -> str:
+        """What is missing before the pair can be registered."""
+        missing = startPose.need(self.case)
+        if missing or self.case is None:
+            return missing
+        if (self.case.mrSegmentation is None) != (self.case.trusSegmentation is None):
+            return _("Choose the other segmentation, or none")
+        return ""
+
+    def done(self) -> bool:
+        """Whether the pair was registered."""
+        return self.case is not None and self.case.warped is not None
+
+    def cleanup(self) -> None:
+        """Let go of the case and of the environment."""
+        environment().watchers.remove(self.changed)
+        super().cleanup()
+
+    def setCase(self, case: Case | None) -> None:
+        """Show another case."""
+        if case is None:
+            self.ui.lossesButton.checked = False
+        super().setCase(case)
+
+    def refresh(self) -> None:
+        """Offer the run, and show the figures of the last one."""
+        case = self.case
+        assert case is not None
+        self._translation.show(case.translation)
+        self._preset.show(case.preset)
+        cost = environment().presetText(case.preset)
+        self.ui.costLabel.text = _("Takes {cost} on this machine.").format(cost=cost) if cost else ""
+        self.ui.costLabel.visible = bool(cost)
+        need, trouble = self.need(), ""
+        if not need and case.mrSegmentation is not None:
+            try:
+                scoring.structuresOf(case.mrSegmentation, case.trusSegmentation)
+            except InputError as error:
+                need, trouble = _("The segmentations do not match"), str(error)
+        self.row.offer(
+            need or _("Register"), not need, trouble or _("Find the deformation that brings the MR onto the TRUS.")
+        )
+        self._showFigures(case)
+        self.ui.lossesButton.visible = case.losses is not None or self._live is not None
+        self.ui.reportButton.visible = case.report is not None
+
+    def _showFigures(self, case: Case) -> None:
+        figures = json.loads(case.registerResults) if case.registerResults and case.warped is not None else None
+        table = self.ui.figuresTable
+        table.visible = self.ui.verdictLabel.visible = figures is not None
+        if figures is None:
+            return
+        self.ui.verdictLabel.text = "\n".join(registerWords.verdict(figures))
+        rows = registerWords.rows(figures)
+        table.setRowCount(len(rows))
+        for n, row in enumerate(rows):
+            for column, text in enumerate(row):
+                table.setItem(n, column, qt.QTableWidgetItem(text))
+
+    def _set(self, field: str, key: str) -> None:
+        assert self.case is not None
+        setattr(self.case, field, key)
+
+    def _onRun(self) -> None:
+        case = self.case
+        assert case is not None
+        pose = startPose.update(self.logic, case)
+        trus = case.trus
+        self.logic.register(
+            case.mr,
+            trus,
+            pose,
+            startPose.regionOf(case),
+            translation=case.translation,
+            registration=case.registration,
+            preset=case.preset,
+            seed=case.seed,
+            device=device(),
+            mrSegmentation=case.mrSegmentation,
+            trusSegmentation=case.trusSegmentation,
+            into=registrationOf(case),
+            callbacks=Callbacks(
+                onDone=lambda found: self._onDone(case, found),
+                onFailed=lambda error: self._end(),
+                onCancelled=self._end,
+                onEvent=self._onEvent,
+            ),
+        )
+        self._live = LiveRegistration(self.logic.runner, trus)
+        self.ui.lossesButton.visible = True
+        self.ui.lossesButton.checked = True
+
+    def _onEvent(self, event: dict[str, Any]) -> None:
+        if self._live is not None:
+            self._live.hear(event)
+
+    def _end(self, *, keepPlot: bool = False) -> None:
+        if self._live is not None:
+            self._live.end(keepPlot=keepPlot)
+        self._live = None
+        self.ui.lossesButton.checked = False
+        self.changed()
+
+    def _onDone(self, case: Case, found: Registered) -> None:
+        chart = self._live.plot.chart if self._live is not None else None
+        self._end(keepPlot=True)
+        for node in chartNodes(case.losses):
+            slicer.mrmlScene.RemoveNode(node)
+        with slicer.util.NodeModify(case.parameterNode):
+            case.losses = chart
+            keepRegistration(case, found)
+
+    def _onShowLosses(self, shown: bool) -> None:
+        """Make room for the plot beside the slice views, or give the room back."""
+        manager = slicer.app.layoutManager()
+        if manager is None:  # there is none without a main window
+            return
+        if shown:
+            self._layout = manager.layout
+            sliceViews.arrange("FourUpPlotView")
+            chart = self._live.plot.chart if self._live is not None else self.case.losses if self.case else None
+            sliceViews.showChart(chart)
+        elif self._layout:
+            manager.setLayout(self._layout)
+            self._layout = 0
+
+    def _onOpenReport(self, checked: bool = False) -> None:
+        assert self.case is not None
+        from pathlib import Path
+
+        path = Path(slicer.app.temporaryPath) / "MR2USPro-report.html"
+        path.write_text(self.case.report.GetText(), "utf-8")
+        qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(path)))

@@ -1,0 +1,245 @@
+"""The section that shows how well the MR fits the TRUS: overlay, checkerboard, curtain, flicker and deformation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from MR2USProLib.errors import InputError
+
+from . import deformationDisplay, sliceLayers
+from .case import Case
+from .choiceBox import ChoiceBox
+from .section import Section
+
+GRAY, COLOR = "vtkMRMLColorTableNodeGrey", "vtkMRMLColorTableNodeWarm1"
+
+
+class ReviewSection(Section):
+    """One way of looking at a time; the slices stay where they are whatever is chosen."""
+
+    title = _("Review")
+
+    def __init__(self, logic: Any) -> None:
+        super().__init__("Review", logic)
+        self._review = ChoiceBox(self.ui.reviewComboBox, self._texts(True), self._onReview)
+        self._axis = ChoiceBox(
+            self.ui.curtainAxisComboBox,
+            {
+                "right-left": _("Right to left"),
+                "front-back": _("Front to back"),
+                "feet-head": _("Feet to head"),
+            },
+            self._onAxis,
+        )
+        self._ways: dict[str, Callable[[Case, Any, Any], str]] = {
+            "overlay": self._overlay,
+            "checkerboard": self._checkerboard,
+            "curtain": self._curtain,
+            "flicker": self._flicker,
+            "deformation": self._deformation,
+            "translated": self._translated,
+        }
+        self._rows = {
+            "overlay": ("stageLabel", "opacityLabel", "opacitySlider", "colorCheckBox"),
+            "checkerboard": ("stageLabel", "tileLabel", "tileSlider"),
+            "curtain": ("stageLabel", "curtainAxisLabel", "curtainAxisComboBox", "curtainLabel", "curtainSlider"),
+            "flicker": ("stageLabel", "flickerLabel", "flickerSlider", "colorCheckBox"),
+            "deformation": ("opacityLabel", "opacitySlider", "gridLinesCheckBox", "rangeLabel"),
+            "translated": ("opacityLabel", "opacitySlider"),
+        }
+        self._timer = qt.QTimer()
+        self._timer.connect("timeout()", self._onTimer)
+        self._flickered = False
+        logic.runner.watchers.append(self._onRunner)
+        self._wasBusy = False
+        self.ui.beforeButton.connect("clicked(bool)", self._onBefore)
+        self.ui.afterButton.connect("clicked(bool)", self._onAfter)
+        self.ui.linkCheckBox.connect("clicked(bool)", self._onLink)
+
+    def setCase(self, case: Case | None) -> None:
+        """Show another case."""
+        if case is None:
+            self._leave(self.case)
+        super().setCase(case)
+
+    def need(self) -> str:
+        """What is missing before there is something to review."""
+        return _("Register first") if self._pair() is None else ""
+
+    def done(self) -> bool:
+        """Whether there is a result that is being looked at."""
+        return not self.need() and self.case is not None and not self.case.showStart
+
+    def cleanup(self) -> None:
+        """Stop the flicker and let go of the case."""
+        self._timer.stop()
+        super().cleanup()
+
+    def refresh(self) -> None:
+        """Show what was chosen, in the way that was chosen."""
+        case = self.case
+        assert case is not None
+        self._review.setTexts(self._texts(case.translatedMr is not None))
+        if case.review == "translated" and case.translatedMr is None:
+            case.review = "overlay"
+        self._review.show(case.review)
+        self._axis.show(case.curtainAxis)
+        self.ui.beforeButton.checked, self.ui.afterButton.checked = case.showBefore, not case.showBefore
+        self.ui.linkCheckBox.checked = sliceLayers.linked()
+        pair = self._pair()
+        busy = self.logic.runner.busy
+        active = pair is not None and not case.showStart and not busy
+        self._showRows(case.review if pair is not None else "")
+        colors = case.review == "deformation"
+        self.ui.opacityLabel.text = _("Color opacity:") if colors else _("MR opacity:")
+        self.ui.reviewComboBox.enabled = pair is not None and not busy
+        if not active or pair is None:
+            self._leave(case)
+            self.ui.whatLabel.text = self._why(case, busy)
+            return
+        if case.review != "flicker":
+            self._timer.stop()
+        if case.review != "deformation":
+            deformationDisplay.hide(case.beyondStart, case.magnitude)
+        trus, mr = pair
+        for node in (case.warped, case.before):
+            node.GetDisplayNode().SetAndObserveColorNodeID(COLOR if case.inColor else GRAY)
+        try:
+            self.ui.whatLabel.text = self._ways[case.review](case, trus, mr)
+        except InputError as error:
+            self.ui.whatLabel.text = str(error)
+
+    def _pair(self) -> tuple[Any, Any] | None:
+        """The TRUS volume that was registered, and the MR on its grid, before or after."""
+        case = self.case
+        if case is None or case.warped is None or case.before is None or case.deformation is None:
+            return None
+        trus = case.deformation.GetNodeReference(slicer.vtkMRMLTransformNode.GetFixedNodeReferenceRole()) or case.trus
+        return None if trus is None else (trus, case.before if case.showBefore else case.warped)
+
+    def _texts(self, translated: bool) -> dict[str, str]:
+        texts = {
+            "overlay": _("Overlay"),
+            "checkerboard": _("Checkerboard"),
+            "curtain": _("Curtain"),
+            "flicker": _("Flicker"),
+            "deformation": _("Deformation"),
+        }
+        return {**texts, "translated": _("Translated pair")} if translated else texts
+
+    def _showRows(self, review: str) -> None:
+        shown = self._rows.get(review, ())
+        for names in self._rows.values():
+            for name in names:
+                getattr(self.ui, name).visible = name in shown
+        for button in (self.ui.beforeButton, self.ui.afterButton):
+            button.visible = "stageLabel" in shown
+
+    def _why(self, case: Case, busy: bool) -> str:
+        if busy:
+            return _("A job is under way: the views show how it goes.")
+        if self._pair() is None:
+            return _("Nothing to review yet: register first.")
+        return _(
+            'The views show the start. Choose "Before" or "After registration", or turn off the start under Align.'
+        )
+
+    # Ways of looking. Each sets the views and says in a sentence what is seen.
+
+    def _overlay(self, case: Case, trus: Any, mr: Any) -> str:
+        sliceLayers.show(trus, mr, case.opacity / 100)
+        return _("{mr} over {trus}. Follow the border of the gland while you change the opacity.").format(
+            mr=mr.GetName(), trus=trus.GetName()
+        )
+
+    def _checkerboard(self, case: Case, trus: Any, mr: Any) -> str:
+        self._keep(case, "reviewPicture", self.logic.checkerboard(mr, trus, case.tileMm, case.reviewPicture))
+        sliceLayers.show(case.reviewPicture)
+        return _("Tiles of {mr} and {trus} in turn. Borders should run on from tile to tile.").format(
+            mr=mr.GetName(), trus=trus.GetName()
+        )
+
+    def _curtain(self, case: Case, trus: Any, mr: Any) -> str:
+        picture = self.logic.curtain(mr, trus, case.curtainShare / 100, case.curtainAxis, case.reviewPicture)
+        self._keep(case, "reviewPicture", picture)
+        sliceLayers.show(picture)
+        sides = {
+            "right-left": _("to the patient's right of the curtain, {trus} to the left"),
+            "front-back": _("in front of the curtain, {trus} behind it"),
+            "feet-head": _("below the curtain, {trus} above it"),
+        }
+        return _("{mr} {side}.").format(mr=mr.GetName(), side=sides[case.curtainAxis].format(trus=trus.GetName()))
+
+    def _flicker(self, case: Case, trus: Any, mr: Any) -> str:
+        sliceLayers.show(trus, mr, float(self._flickered))
+        self._timer.setInterval(round(1000 / case.flickerHz))
+        if not self._timer.active:
+            self._timer.start()
+        return _("{mr} and {trus} in turn. What fits stands still, what does not jumps.").format(
+            mr=mr.GetName(), trus=trus.GetName()
+        )
+
+    def _deformation(self, case: Case, trus: Any, mr: Any) -> str:
+        if case.beyondStart is None or case.magnitude is None:
+            self._keep(case, "beyondStart", self.logic.beyondStart(case.deformation, case.beyondStart))
+            self._keep(case, "magnitude", self.logic.magnitude(case.beyondStart, case.magnitude))
+        sliceLayers.show(trus, case.magnitude, case.opacity / 100)
+        most = deformationDisplay.show(case.beyondStart, case.magnitude, gridLines=case.gridLines)
+        self.ui.rangeLabel.text = _("Colors run from 0 to {most:.1f} mm, as the legend in the views tells.").format(
+            most=most
+        )
+        return _("How far the deformation moves the MR beyond the start, over {trus}.").format(trus=trus.GetName())
+
+    def _translated(self, case: Case, trus: Any, mr: Any) -> str:
+        sliceLayers.show(case.translatedUs, case.translatedMr, case.opacity / 100)
+        return _("What the registration compared: the translated MR at the start over the translated TRUS.")
+
+    def _keep(self, case: Case, field: str, node: Any) -> None:
+        known = getattr(case, field)
+        if known is None or known.GetID() != node.GetID():
+            setattr(case, field, node)
+
+    def _leave(self, case: Case | None) -> None:
+        """Take away what only belongs to reviewing."""
+        self._timer.stop()
+        if case is not None:
+            deformationDisplay.hide(case.beyondStart, case.magnitude)
+
+    def _onTimer(self) -> None:
+        self._flickered = not self._flickered
+        sliceLayers.setOpacity(float(self._flickered))
+
+    def _onRunner(self) -> None:
+        if self.logic.runner.busy != self._wasBusy:
+            self._wasBusy = self.logic.runner.busy
+            self.changed()
+
+    def _onReview(self, key: str) -> None:
+        assert self.case is not None
+        with slicer.util.NodeModify(self.case.parameterNode):
+            self.case.review = key
+            self.case.showStart = False
+
+    def _onAxis(self, key: str) -> None:
+        assert self.case is not None
+        self.case.curtainAxis = key
+
+    def _onBefore(self, checked: bool = False) -> None:
+        self._choose(True)
+
+    def _onAfter(self, checked: bool = False) -> None:
+        self._choose(False)
+
+    def _choose(self, before: bool) -> None:
+        assert self.case is not None
+        with slicer.util.NodeModify(self.case.parameterNode):
+            self.case.showBefore = before
+            self.case.showStart = False
+
+    def _onLink(self, linked: bool) -> None:
+        sliceLayers.link(linked)

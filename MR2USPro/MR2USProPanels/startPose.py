@@ -1,0 +1,91 @@
+"""Where the MR of a case starts: the transform that brings it onto the TRUS, and showing the MR under it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from MR2USProLib.errors import InputError
+
+from .case import Case
+
+
+def need(case: Case | None) -> str:
+    """What is missing before a start can be computed, in a few words; empty where nothing is."""
+    if case is None or case.mr is None:
+        return _("Choose the MR")
+    if case.trus is None:
+        return _("Choose the TRUS volume")
+    if case.start == "boxes" and (case.mrBox is None or case.trusBox is None):
+        return _("Place both boxes")
+    if case.start == "landmarks":
+        counts = [
+            node.GetNumberOfDefinedControlPoints() if node else 0 for node in (case.mrLandmarks, case.trusLandmarks)
+        ]
+        if not counts[0] or counts[0] != counts[1]:
+            return _("Mark the same places in MR and TRUS ({mr} and {trus} so far)").format(
+                mr=counts[0], trus=counts[1]
+            )
+    if case.start == "transform" and case.startTransform is None:
+        return _("Choose a transform")
+    return ""
+
+
+def update(logic: Any, case: Case) -> Any:
+    """Bring the start's transform node in line with the case, and return it.
+
+    Raises:
+        InputError: something is missing or does not fit.
+    """
+    missing = need(case)
+    if missing:
+        raise InputError(missing + ".")
+    pose = logic.computeStart(
+        case.mr,
+        case.trus,
+        case.start,
+        mrBox=case.mrBox,
+        trusBox=case.trusBox,
+        mrLandmarks=case.mrLandmarks,
+        trusLandmarks=case.trusLandmarks,
+        transform=case.startTransform,
+        pose=case.pose,
+    )
+    if case.pose is None or case.pose.GetID() != pose.GetID():
+        case.pose = pose
+    return pose
+
+
+def regionOf(case: Case) -> Any:
+    """The box in the TRUS that is registered; None where all of it is."""
+    return case.trusBox if case.start == "boxes" else None
+
+
+def attach(case: Case, shown: bool) -> None:
+    """Put the MR, with its box and landmarks, under the start, or take them away from it.
+
+    What is under another transform is left alone.
+    """
+    pose = case.pose
+    if pose is None:
+        return
+    for node in (case.mr, case.mrBox, case.mrLandmarks):
+        if node is None:
+            continue
+        parent = node.GetTransformNodeID()
+        if shown and parent is None:
+            node.SetAndObserveTransformNodeID(pose.GetID())
+        elif not shown and parent == pose.GetID():
+            node.SetAndObserveTransformNodeID(None)
+
+
+def adoptTransform(case: Case) -> None:
+    """Take a linear transform that the MR is under already as the start, instead of stacking another one on it."""
+    if case.mr is None:
+        return
+    parent = case.mr.GetParentTransformNode()
+    if parent is not None and (case.pose is None or parent.GetID() != case.pose.GetID()) and parent.IsLinear():
+        case.mr.SetAndObserveTransformNodeID(None)
+        case.startTransform = parent
+        case.start = "transform"

@@ -1,0 +1,143 @@
+"""The section that carries what was drawn on the MR to the TRUS."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import qt
+import slicer
+import vtk
+from slicer.i18n import tr as _
+
+from . import carrying, sliceLayers
+from .registered import STALE
+from .section import Section
+
+TARGETS = "targets"
+"""Role of the references from a case to what the user wants carried."""
+COLUMNS = ("MR R", "MR A", "MR S", "TRUS R", "TRUS A", "TRUS S", "Shift")
+"""Columns of the table node after the name, mm RAS."""
+
+
+class TargetsSection(Section):
+    """Chooses targets, carries them, and lists where they lie."""
+
+    title = _("Targets")
+
+    def __init__(self, logic: Any) -> None:
+        super().__init__("Targets", logic)
+        self.ui.targetsSelector.connect("checkedNodesChanged()", self._onChecked)
+        self.ui.carryButton.connect("clicked(bool)", self._onCarry)
+        table = self.ui.targetsTable
+        table.connect("cellClicked(int,int)", self._onClicked)
+        table.setHorizontalHeaderLabels([_("Target"), _("In the MR"), _("In the TRUS"), _("Shift (mm)")])
+        table.verticalHeader().visible = False
+        table.verticalHeader().setDefaultSectionSize(22)
+        table.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.Stretch)
+        for column in (1, 2, 3):
+            table.horizontalHeader().setSectionResizeMode(column, qt.QHeaderView.ResizeToContents)
+
+    def need(self) -> str:
+        """What is missing before anything can be carried."""
+        if self.case is None or self.case.deformation is None:
+            return _("Register first")
+        return "" if self._targets() else _("Check what is to be carried")
+
+    def done(self) -> bool:
+        """Whether targets were carried by the last registration."""
+        table = self.case.targetTable if self.case is not None else None
+        return table is not None and not table.GetAttribute(STALE)
+
+    def refresh(self) -> None:
+        """Show the choice, what is missing, and where the targets lie."""
+        case = self.case
+        assert case is not None
+        selector = self.ui.targetsSelector
+        wanted = {node.GetID() for node in self._targets()}
+        wasBlocked = selector.blockSignals(True)
+        for node in list(selector.checkedNodes()):
+            if node.GetID() not in wanted:
+                selector.uncheck(node)
+        for node in self._targets():
+            selector.check(node)
+        selector.blockSignals(wasBlocked)
+        need = self.need()
+        self.ui.carryButton.enabled = not need
+        self.ui.carryButton.text = need or _("Carry to TRUS")
+        table = case.targetTable
+        stale = table is not None and bool(table.GetAttribute(STALE))
+        self.ui.carriedLabel.text = (
+            _("The pair was registered again after these targets were carried: carry them again.") if stale else ""
+        )
+        self.ui.carriedLabel.visible = stale
+        self.ui.targetsTable.visible = table is not None
+        if table is not None:
+            self._list(table)
+
+    def _targets(self) -> list[Any]:
+        if self.case is None:
+            return []
+        node = self.case.parameterNode
+        found = [node.GetNthNodeReference(TARGETS, n) for n in range(node.GetNumberOfNodeReferences(TARGETS))]
+        return [target for target in found if target is not None]
+
+    def _list(self, node: Any) -> None:
+        table, widget = node.GetTable(), self.ui.targetsTable
+        widget.setRowCount(table.GetNumberOfRows())
+        for row in range(table.GetNumberOfRows()):
+            values = [table.GetValue(row, column) for column in range(table.GetNumberOfColumns())]
+            numbers = [value.ToDouble() for value in values[1:]]
+            texts = [values[0].ToString(), _position(numbers[:3]), _position(numbers[3:6]), f"{numbers[6]:.1f}"]
+            for column, text in enumerate(texts):
+                widget.setItem(row, column, qt.QTableWidgetItem(text))
+
+    def _onChecked(self) -> None:
+        if self.case is None:
+            return
+        with slicer.util.NodeModify(self.case.parameterNode):
+            self.case.parameterNode.RemoveNodeReferenceIDs(TARGETS)
+            for node in self.ui.targetsSelector.checkedNodes():
+                self.case.parameterNode.AddNodeReferenceID(TARGETS, node.GetID())
+
+    def _onCarry(self, checked: bool = False) -> None:
+        case = self.case
+        assert case is not None
+        with slicer.util.tryWithErrorDisplay(_("The targets could not be carried."), waitCursor=True):
+            nodes = self._targets()
+            carried = self.logic.carry(nodes, case.deformation)
+            found = [
+                target
+                for node, copy in zip(nodes, carried, strict=True)
+                for target in carrying.compare(node, copy, case.deformation)
+            ]
+            case.targetTable = tableOf(found, case.targetTable)
+            self.refresh()
+
+    def _onClicked(self, row: int, column: int) -> None:
+        if self.case is not None and self.case.targetTable is not None:
+            table = self.case.targetTable.GetTable()
+            sliceLayers.jumpTo([table.GetValue(row, n).ToDouble() for n in (4, 5, 6)])
+
+
+def tableOf(targets: list[carrying.Target], node: Any = None) -> Any:
+    """A table node of carried targets: name, position in the MR and in the TRUS (mm RAS), shift (mm)."""
+    if node is None:
+        node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", _("Targets"))
+    node.RemoveAllColumns()
+    names = vtk.vtkStringArray()
+    names.SetName(_("Target"))
+    columns = [vtk.vtkDoubleArray() for _name in COLUMNS]
+    for column, title in zip(columns, COLUMNS, strict=True):
+        column.SetName(title)
+    for target in targets:
+        names.InsertNextValue(target.name)
+        for column, value in zip(columns, (*target.mr, *target.trus, target.shift), strict=True):
+            column.InsertNextValue(value)
+    for column in (names, *columns):
+        node.AddColumn(column)
+    node.RemoveAttribute(STALE)
+    return node
+
+
+def _position(ras: list[float]) -> str:
+    return ", ".join(f"{x:.1f}" for x in ras)

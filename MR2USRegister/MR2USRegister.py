@@ -1,0 +1,502 @@
+"""Module MR2USRegister: brings an MR onto a TRUS volume and shows how well they fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import slicer
+from numpy.typing import NDArray
+from slicer.i18n import tr as _
+from slicer.i18n import translate
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+)
+
+from MR2USProLib.errors import InputError
+from MR2USProPanels import carrying, reviewPictures, scoring
+from MR2USProPanels.jobRunner import Callbacks, JobRunner
+from MR2USProPanels.panel import Panel
+from MR2USProPanels.registered import Registered, loadRegistered, startOf
+from MR2USProPanels.section import Section
+
+Start = Literal["none", "centers", "boxes", "landmarks", "transform"]
+Axis = Literal["right-left", "front-back", "feet-head"]
+
+
+class MR2USRegister(ScriptedLoadableModule):
+    """What Slicer asks about the module."""
+
+    def __init__(self, parent: Any) -> None:
+        ScriptedLoadableModule.__init__(self, parent)
+        self.parent.title = _("MR to TRUS Registration")
+        self.parent.categories = [translate("qSlicerAbstractCoreModule", "Registration")]
+        self.parent.dependencies = []
+        self.parent.contributors = ["MR2USPro contributors"]
+        self.parent.helpText = _(
+            "Brings a prostate MR onto a transrectal ultrasound (TRUS) volume: choose both volumes, align them "
+            "roughly, register, look at the result, and carry targets from the MR to the TRUS. For research use only."
+        )
+        self.parent.acknowledgementText = _(
+            "After Ma et al., MR2US-Pro: Prostate MR to Ultrasound Image Translation and Registration Based on "
+            "Diffusion Models."
+        )
+
+
+class MR2USRegisterWidget(Panel):
+    """The module's panel: from the pair of images to targets in the TRUS."""
+
+    def makeSections(self) -> Sequence[Section]:
+        """The four steps, and what the worker runs on."""
+        from MR2USProPanels.alignSection import AlignSection
+        from MR2USProPanels.environmentSection import EnvironmentSection
+        from MR2USProPanels.registerSection import RegisterSection
+        from MR2USProPanels.reviewSection import ReviewSection
+        from MR2USProPanels.targetsSection import TargetsSection
+
+        self.logic = MR2USRegisterLogic()
+        steps = [section(self.logic) for section in (AlignSection, RegisterSection, ReviewSection, TargetsSection)]
+        return [*steps, EnvironmentSection()]
+
+    def setup(self) -> None:
+        """Build the panel: what comes after the registration is closed, as is what the worker runs on."""
+        super().setup()
+        for button in self.buttons[3:]:
+            button.collapsed = True
+
+    def cleanup(self) -> None:
+        """Let go of everything, and end what is running."""
+        super().cleanup()
+        self.logic.cleanup()
+
+
+class MR2USRegisterLogic(ScriptedLoadableModuleLogic):
+    """Registration of an MR to a TRUS volume, from MRML nodes to MRML nodes, without any window.
+
+    Everything is in mm and RAS. A method that makes a node takes the one to be overwritten, so that running it again
+    replaces its result. :meth:`register` runs in a process of its own; everything else takes well below a second.
+    """
+
+    def __init__(self) -> None:
+        ScriptedLoadableModuleLogic.__init__(self)
+        self.runner = JobRunner()
+        self._gray: dict[str, tuple[tuple[Any, ...], NDArray[np.uint8]]] = {}
+
+    def cleanup(self) -> None:
+        """End a job that is under way and let go of the scene."""
+        self._gray.clear()
+        self.runner.cleanup()
+
+    # The start
+
+    def computeStart(
+        self,
+        mr: Any,
+        trus: Any,
+        start: Start = "none",
+        *,
+        mrBox: Any = None,
+        trusBox: Any = None,
+        mrLandmarks: Any = None,
+        trusLandmarks: Any = None,
+        transform: Any = None,
+        pose: Any = None,
+    ) -> Any:
+        """A linear transform node that brings the MR roughly onto the TRUS.
+
+        Boxes and landmarks of the MR are taken in their own coordinates, which are those of the MR's image: they may
+        be under the same transform as the MR.
+
+        Args:
+            mr: volume node that is to be moved.
+            trus: volume node that stays.
+            start: ``none`` (the images lie right already), ``centers`` (of the volumes, one on the other), ``boxes``
+                (likewise of two boxes), ``landmarks`` (pairs of points: one or two shift, three or more turn as well)
+                or ``transform`` (one in the scene).
+            mrBox: markups ROI node around the prostate in the MR, for ``boxes``.
+            trusBox: likewise in the TRUS.
+            mrLandmarks: point list in the MR, for ``landmarks``.
+            trusLandmarks: the same points, in the same order, in the TRUS.
+            transform: linear transform node that moves the MR onto the TRUS, for ``transform``.
+            pose: node to be overwritten.
+
+        Raises:
+            InputError: something that this start needs is missing.
+        """
+        import SimpleITK as sitk
+
+        from MR2USProLib import mrml
+        from MR2USProLib.registration.initial import from_landmarks
+
+        if start == "none":
+            found = sitk.Transform(3, sitk.sitkIdentity)
+        elif start == "centers":
+            checkVolumes(mr, trus)
+            found = from_landmarks(mrml.grid_of(mr).centre_mm[None], mrml.grid_of(trus).centre_mm[None])
+        elif start == "boxes":
+            if mrBox is None or trusBox is None:
+                raise InputError(_("Place a box around the prostate in both images."))
+            there = [0.0, 0.0, 0.0]
+            trusBox.GetCenterWorld(there)
+            found = from_landmarks(_lps([mrBox.GetCenter()]), _lps([there]))
+        elif start == "landmarks":
+            found = from_landmarks(*landmarkPairs(mrLandmarks, trusLandmarks))
+        elif transform is not None:
+            found = mrml.transform_of(transform)
+        else:
+            raise InputError(_("Choose a transform that moves the MR onto the TRUS."))
+        return mrml.linear_transform_node(found, _("Start (MR to TRUS)"), pose)
+
+    def landmarkDistances(self, mrLandmarks: Any, trusLandmarks: Any, pose: Any) -> NDArray[np.float64]:
+        """How far each landmark of the MR, moved by the start, lies from its partner, mm.
+
+        Raises:
+            InputError: there are no pairs.
+        """
+        from MR2USProLib import mrml
+        from MR2USProLib.registration.transforms import map_points
+
+        moving, fixed = landmarkPairs(mrLandmarks, trusLandmarks)
+        return np.asarray(np.linalg.norm(map_points(fixed, mrml.transform_of(pose)) - moving, axis=1))
+
+    def overlap(self, mr: Any, trus: Any, pose: Any = None, region: Any = None) -> float:
+        """Share, in [0, 1], of what the TRUS shows that lies inside the MR at the start.
+
+        Args:
+            mr: volume node that is moved.
+            trus: volume node that stays.
+            pose: linear transform node from MR to TRUS; None where the images lie right already.
+            region: markups ROI node: the part of the TRUS that counts; None for all of it.
+
+        Raises:
+            InputError: a volume is empty, or the box lies outside the TRUS.
+        """
+        from MR2USProLib import mrml
+        from MR2USProLib.registration.transforms import as_affine
+
+        checkVolumes(mr, trus)
+        grid = mrml.grid_of(trus)
+        part = grid if region is None else grid.cropped_to(*mrml.box_of(region))
+        points = part.resampled(shape=(24, 24, 24)).points().reshape(-1, 3)
+        array = slicer.util.arrayFromVolume(trus)
+        i, j, k = np.rint(grid.to_index(points)).astype(int).T
+        last = np.array(array.shape) - 1
+        shown = array[np.clip(k, 0, last[0]), np.clip(j, 0, last[1]), np.clip(i, 0, last[2])] > array.min()
+        if not shown.any():
+            return 0.0
+        if pose is not None:
+            affine = as_affine(mrml.transform_of(pose))
+            points = points @ np.reshape(affine.GetMatrix(), (3, 3)).T + np.array(
+                affine.TransformPoint((0.0, 0.0, 0.0))
+            )
+        return float(mrml.grid_of(mr).contains(points)[shown].mean())
+
+    # The registration
+
+    def register(
+        self,
+        mr: Any,
+        trus: Any,
+        pose: Any = None,
+        region: Any = None,
+        *,
+        translation: Literal["acmt", "none"] = "acmt",
+        registration: Literal["anatomy-aware"] = "anatomy-aware",
+        preset: Literal["fast", "balanced", "paper"] = "balanced",
+        seed: int = 0,
+        device: Literal["auto", "cpu", "cuda"] = "auto",
+        mrSegmentation: Any = None,
+        trusSegmentation: Any = None,
+        into: Registered | None = None,
+        callbacks: Callbacks | None = None,
+    ) -> Registered | None:
+        """Bring both images to one modality, find the deformation between them, and apply it to the MR.
+
+        All inputs are taken as they are now; what happens to them during the job changes nothing.
+
+        Args:
+            mr: volume node that is moved. A transform above it is not looked at: ``pose`` is the start.
+            trus: volume node that stays.
+            pose: linear transform node from MR to TRUS; None where the images lie right already.
+            region: markups ROI node around what is registered in the TRUS; None for all that it shows.
+            translation: ``acmt``, or ``none`` to compare the images as they are.
+            registration: method.
+            preset: how fine the networks work.
+            seed: of everything that is random.
+            device: where the networks run.
+            mrSegmentation: for scoring only, with ``trusSegmentation``: the prostate and landmarks, by equal names.
+            trusSegmentation: see there.
+            into: nodes of an earlier registration, which are overwritten.
+            callbacks: whom to tell; without them this blocks and returns the nodes.
+
+        Raises:
+            InputError: an input is missing or does not fit, or another job is under way.
+            JobFailed: the job failed (blocking only).
+            Cancelled: the job was cancelled (blocking only).
+        """
+        import SimpleITK as sitk
+
+        from MR2USProLib import mrml
+        from MR2USProLib.registration.transforms import as_affine, write_transform
+
+        checkVolumes(mr, trus)
+        start = sitk.Transform(3, sitk.sitkIdentity) if pose is None else mrml.transform_of(pose)
+        parameters: dict[str, Any] = {
+            "translation": translation,
+            "registration": registration,
+            "preset": preset,
+            "seed": seed,
+            "device": device,
+        }
+        if region is not None:
+            parameters["fixed_roi"] = [float(x) for corner in mrml.box_of(region) for x in corner]
+        structures: list[str] = []
+        if mrSegmentation is not None or trusSegmentation is not None:
+            structures = scoring.structuresOf(mrSegmentation, trusSegmentation)
+
+        def prepare(folder: Path) -> Mapping[str, Any]:
+            files = {"moving": folder / "mr.nrrd", "fixed": folder / "trus.nrrd", "initial": folder / "start.tfm"}
+            for key, node in (("moving", mr), ("fixed", trus)):
+                sitk.WriteImage(mrml.volume_of(node).to_sitk(), str(files[key]))  # uncompressed: read once, soon
+            write_transform(files["initial"], as_affine(start))
+            if structures:
+                files |= {"moving_label": folder / "mr_label.nrrd", "fixed_label": folder / "trus_label.nrrd"}
+                scoring.writeMasks(mrSegmentation, structures, mr, files["moving_label"])
+                scoring.writeMasks(trusSegmentation, structures, trus, files["fixed_label"])
+            return {key: str(path) for key, path in files.items()}
+
+        return self.runner.run(
+            "register",
+            parameters,
+            prepare=prepare,
+            load=lambda run: loadRegistered(run, start, mr, trus, structures[1:], into or Registered()),
+            callbacks=callbacks,
+        )
+
+    # What came of it
+
+    def carry(self, nodes: Sequence[Any], deformation: Any) -> list[Any]:
+        """Copies of targets where the deformation puts them in the TRUS; copies of an earlier call are overwritten.
+
+        Args:
+            nodes: points, lines, curves, planes and segmentations drawn on the MR, where it is seen now.
+            deformation: of :meth:`register`.
+
+        Raises:
+            InputError: a node is empty, no target, or was itself carried.
+        """
+        return [carrying.carry(node, deformation) for node in nodes]
+
+    def checkerboard(self, mr: Any, trus: Any, tileMm: float = 10.0, node: Any = None) -> Any:
+        """A volume node with tiles of two volumes in turn, in the gray levels in which they are shown.
+
+        Args:
+            mr: volume node on the grid of ``trus``.
+            trus: volume node.
+            tileMm: edge of a tile.
+            node: to be overwritten.
+
+        Raises:
+            InputError: the volumes lie on different grids.
+        """
+        first, second = self._grays(mr, trus)
+        node, out = self._picture(trus, _("Checkerboard"), node)
+        reviewPictures.checkerboard(first, second, trus.GetSpacing(), tileMm, out)
+        slicer.util.arrayFromVolumeModified(node)
+        return node
+
+    def curtain(
+        self,
+        mr: Any,
+        trus: Any,
+        share: float = 0.5,
+        axis: Axis = "right-left",
+        node: Any = None,
+    ) -> Any:
+        """A volume node that shows one volume up to a plane, and the other beyond it.
+
+        Args:
+            mr: volume node on the grid of ``trus``, shown from the right (front, feet) of the patient on.
+            trus: volume node.
+            share: where the plane lies, in [0, 1] along the axis.
+            axis: the direction along which the plane is moved.
+            node: to be overwritten.
+
+        Raises:
+            InputError: the volumes lie on different grids.
+        """
+        first, second = self._grays(mr, trus)
+        node, out = self._picture(trus, _("Curtain"), node)
+        array, forward = self._axis(trus, axis)
+        if forward:
+            reviewPictures.curtain(first, second, share, array, out)
+        else:
+            reviewPictures.curtain(second, first, 1 - share, array, out)
+        slicer.util.arrayFromVolumeModified(node)
+        return node
+
+    def beyondStart(self, deformation: Any, node: Any = None) -> Any:
+        """A grid transform node with the deformation alone, without the start that it includes."""
+        from MR2USProLib import mrml
+        from MR2USProLib.volume import Volume
+
+        whole = mrml.displacement_of(deformation)
+        flip = np.diag([-1.0, -1.0, 1.0, 1.0])
+        rest = reviewPictures.beyondStart(whole.array, whole.grid.points(), flip @ startOf(deformation) @ flip)
+        return mrml.grid_transform_node(Volume(rest, whole.grid), _("MR to TRUS, beyond the start"), node)
+
+    def magnitude(self, beyondStart: Any, node: Any = None) -> Any:
+        """A volume node with the length of a grid transform's displacements, mm."""
+        from MR2USProLib import mrml
+        from MR2USProLib.volume import Volume
+
+        field = mrml.displacement_of(beyondStart)
+        lengths = np.linalg.norm(field.array, axis=-1).astype(np.float32)
+        return mrml.volume_node(Volume(lengths, field.grid), _("Deformation (mm)"), node)
+
+    def _grays(self, mr: Any, trus: Any) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        from MR2USProLib import mrml
+
+        checkVolumes(mr, trus)
+        if mrml.grid_of(mr) != mrml.grid_of(trus):
+            raise InputError(
+                _("{mr} does not lie on the grid of {trus}: choose a result of the registration.").format(
+                    mr=mr.GetName(), trus=trus.GetName()
+                )
+            )
+        return self._shown(mr), self._shown(trus)
+
+    def _shown(self, node: Any) -> NDArray[np.uint8]:
+        """A volume in the gray levels in which it is shown; kept, because sliders ask for it again and again."""
+        display = node.GetDisplayNode()
+        key = (node.GetImageData().GetMTime(), display.GetWindow(), display.GetLevel())
+        kept = self._gray.get(node.GetID())
+        if kept is None or kept[0] != key:
+            low = display.GetLevel() - display.GetWindow() / 2
+            gray = reviewPictures.windowed(slicer.util.arrayFromVolume(node), low, low + display.GetWindow())
+            kept = self._gray[node.GetID()] = (key, gray)
+        return kept[1]
+
+    def _picture(self, trus: Any, name: str, node: Any) -> tuple[Any, NDArray[np.uint8]]:
+        """A volume node of bytes on the grid of the TRUS, and its array."""
+        from MR2USProLib import mrml
+        from MR2USProLib.volume import Volume
+
+        grid = mrml.grid_of(trus)
+        there = node is not None and slicer.mrmlScene.IsNodePresent(node) and node.GetImageData() is not None
+        if not there or mrml.grid_of(node) != grid or node.GetImageData().GetScalarType() != 3:
+            node = mrml.volume_node(Volume(np.zeros(grid.shape, np.uint8), grid), name, node)
+            node.GetDisplayNode().SetAutoWindowLevel(False)
+            node.GetDisplayNode().SetWindowLevel(255, 127.5)
+        node.SetName(name)
+        return node, slicer.util.arrayFromVolume(node)
+
+    def _axis(self, node: Any, axis: Axis) -> tuple[int, bool]:
+        """Array axis of a volume that runs nearest to a direction, and whether it runs towards its second end."""
+        from MR2USProLib import mrml
+
+        world = ("right-left", "front-back", "feet-head").index(axis)
+        # As seen in the views: from the patient's right, front and feet to the left, back and head, which is LPS.
+        along = mrml.grid_of(node).direction[world]
+        index = int(np.argmax(np.abs(along)))
+        return 2 - index, bool(along[index] > 0)
+
+
+def checkVolumes(mr: Any, trus: Any) -> None:
+    """See that both volumes are there and can be used.
+
+    Raises:
+        InputError: they cannot.
+    """
+    for node, what in ((mr, _("MR")), (trus, _("TRUS volume"))):
+        if node is None:
+            raise InputError(_("Choose the {what}.").format(what=what))
+        if node.GetImageData() is None or node.GetImageData().GetNumberOfPoints() < 8:
+            raise InputError(_("The volume {name} is empty: choose another one.").format(name=node.GetName()))
+    if mr is trus:
+        raise InputError(_("MR and TRUS are the same volume: choose two."))
+    if trus.GetParentTransformNode() is not None:
+        raise InputError(
+            _("The TRUS volume {name} is under a transform: harden it in the Data module first.").format(
+                name=trus.GetName()
+            )
+        )
+
+
+def landmarkPairs(mrLandmarks: Any, trusLandmarks: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Points of both lists, (pairs, 3) LPS mm: the MR's in its own coordinates, the TRUS's in the world.
+
+    Raises:
+        InputError: a list is missing, empty, or shorter than the other.
+    """
+    from MR2USProLib import mrml
+
+    if mrLandmarks is None or trusLandmarks is None:
+        raise InputError(_("Place the same landmarks in both images, in the same order."))
+    defined = slicer.vtkMRMLMarkupsNode.PositionDefined
+    moving = [
+        mrLandmarks.GetNthControlPointPosition(n)
+        for n in range(mrLandmarks.GetNumberOfControlPoints())
+        if mrLandmarks.GetNthControlPointPositionStatus(n) == defined
+    ]
+    _labels, fixed = mrml.points_of(trusLandmarks)
+    if not moving or len(moving) != len(fixed):
+        raise InputError(
+            _("Place the same landmarks in both images: {mr} lie in the MR and {trus} in the TRUS.").format(
+                mr=len(moving), trus=len(fixed)
+            )
+        )
+    return _lps(moving), fixed
+
+
+def _lps(points: Sequence[Any]) -> NDArray[np.float64]:
+    return np.array([list(point) for point in points], dtype=float).reshape(-1, 3) * [-1.0, -1.0, 1.0]
+
+
+class MR2USRegisterTest(ScriptedLoadableModuleTest):
+    """What can be seen in a few seconds inside Slicer: the start, the pictures and carried targets on a known pair."""
+
+    def setUp(self) -> None:
+        """Begin with an empty scene."""
+        slicer.mrmlScene.Clear()
+
+    def runTest(self) -> None:
+        """Run everything."""
+        self.setUp()
+        self.test_startPicturesAndTargets()
+
+    def test_startPicturesAndTargets(self) -> None:
+        """A ball that lies 20 mm further left in the MR is brought back, tiled, and carried."""
+        import vtk
+
+        from MR2USProLib import mrml
+        from MR2USProLib.volume import Grid, Volume
+
+        grid = Grid((40, 40, 40))
+        radius = np.linalg.norm(grid.points() - grid.centre_mm, axis=-1)
+        trus = mrml.volume_node(Volume((radius < 12) * 200.0, grid), "TRUS")
+        mr = mrml.volume_node(Volume((radius < 12) * 900.0, Grid((40, 40, 40), origin_mm=(20, 0, 0))), "MR")
+        logic = MR2USRegisterLogic()
+        try:
+            pose = logic.computeStart(mr, trus, "centers")
+            matrix = vtk.vtkMatrix4x4()
+            pose.GetMatrixTransformToParent(matrix)
+            self.assertAlmostEqual(matrix.GetElement(0, 3), 20.0)  # 20 mm to the right, which is +20 in RAS
+            self.assertEqual(logic.overlap(mr, trus, pose), 1.0)
+
+            board = logic.checkerboard(trus, mrml.volume_node(mrml.volume_of(trus), "copy"), 10.0)
+            self.assertEqual(slicer.util.arrayFromVolume(board).shape, (40, 40, 40))
+
+            field = np.zeros((40, 40, 40, 3))
+            field[..., 0] = 20.0
+            deformation = mrml.grid_transform_node(Volume(field, grid), "MR to TRUS")
+            target = mrml.points_node([[35.0, 20.0, 20.0]], "Target")
+            (carried,) = logic.carry([target], deformation)
+            np.testing.assert_allclose(carried.GetNthControlPointPosition(0), [-15.0, -20.0, 20.0], atol=0.01)
+        finally:
+            logic.cleanup()
+        self.delayDisplay(_("The start, the pictures and the targets are right."))
