@@ -65,6 +65,7 @@ class Scene:
         self.application.GetViewLogics().AddItem(self.view)
         self.layout = slicer.vtkMRMLLayoutLogic()
         self.layout.SetMRMLScene(self.mrml)
+        self.layout.GetLayoutNode().SetViewArrangement(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
 
     def _slice(self, name: str, orientation: str) -> Any:
         logic = slicer.vtkMRMLSliceLogic()

@@ -194,17 +194,17 @@ class Standin:
         look.grab(getattr(panel, "parent", panel), width).save(str(path))
 
     def viewsPicture(self, path: str | pathlib.Path, size: tuple[int, int] = (1000, 800)) -> None:
-        """Save the slice views and the 3-D view, as in Slicer's Four-Up layout."""
+        """Save the slice views and the 3-D view, as the layout has them."""
         from . import views
 
-        views.fourUp(self._application.layoutManager(), *size).save(str(path))
+        views.arranged(self._application.layoutManager(), *size).save(str(path))
 
     def windowPicture(self, panel: Any, path: str | pathlib.Path, size: tuple[int, int] = (1400, 860)) -> None:
         """Save a panel and the views side by side, as in Slicer's main window."""
         from . import look, views
 
         left = look.grab(getattr(panel, "parent", panel), 480)
-        right = views.fourUp(self._application.layoutManager(), size[0] - 480, max(size[1], left.height()))
+        right = views.arranged(self._application.layoutManager(), size[0] - 480, max(size[1], left.height()))
         look.beside(left, right).save(str(path))
 
     def plotPicture(self, chart: Any, path: str | pathlib.Path, size: tuple[int, int] = (700, 450)) -> None:

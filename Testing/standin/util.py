@@ -48,6 +48,13 @@ def install(standin: Any) -> None:
     def selectModule(module: Any) -> None:
         standin.openModule(module if isinstance(module, str) else module.name)
 
+    def pip_install(requirements: Any, *_values: Any, **options: Any) -> None:
+        names = [requirements] if isinstance(requirements, str) else [str(item) for item in requirements]
+        record.messages.append(("install", ", ".join(names)))
+        if completed := options.get("completedCallback"):
+            completed(0)
+
+    slicer.packaging.pip_install = pip_install
     for function in (messageBox, delayDisplay, showStatusMessage, selectModule):
         setattr(slicer.util, function.__name__, function)
     slicer.util._messageDisplay = messageDisplay

@@ -1,5 +1,7 @@
 """Slice and 3-D views that draw the scene off screen, through Slicer's real displayable managers."""
 
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
 from typing import Any
 
 import slicer
@@ -9,6 +11,7 @@ from PySide6.QtGui import QColor, QFont, QImage, QPainter
 from PySide6.QtWidgets import QWidget
 from vtk.util.numpy_support import vtk_to_numpy
 
+from . import plots
 from .declared import Declared
 from .scene import Scene
 
@@ -212,20 +215,51 @@ def _barred(view: QImage, letter: str, color: str, text: str, place: tuple[float
     return image
 
 
-def fourUp(layout: Any, width: int, height: int) -> QImage:
-    """All views as Slicer's Four-Up layout shows them."""
+def arranged(layout: Any, width: int, height: int) -> QImage:
+    """All views as Slicer's present layout shows them."""
     image = QImage(width, height, QImage.Format.Format_RGB32)
     image.fill(QColor("#f4f4f4"))
-    halfWidth, halfHeight = (width - 2) // 2, (height - 2) // 2
     painter = QPainter(image)
-    views = (
-        layout.sliceWidget("Red").sliceView(),
-        layout.threeDWidget(0).threeDView(),
-        layout.sliceWidget("Green").sliceView(),
-        layout.sliceWidget("Yellow").sliceView(),
-    )
-    for index, view in enumerate(views):
-        place = (index % 2 * (halfWidth + 2), index // 2 * (halfHeight + 2))
-        painter.drawImage(*place, view.image(halfWidth, halfHeight))
+    description = layout.layoutLogic().GetLayoutNode().GetCurrentLayoutDescription()
+    for view, place in _places(ET.fromstring(description), QRect(0, 0, width, height)):
+        painter.drawImage(place.topLeft(), _drawn(layout, view, place.width(), place.height()))
     painter.end()
     return image
+
+
+def _places(layout: ET.Element, room: QRect) -> Iterator[tuple[ET.Element, QRect]]:
+    """Each view in a layout with its part of the room."""
+    items = layout.findall("item")
+    shares = [float(item.get("splitSize", 0)) or 1.0 for item in items]
+    if layout.get("type") == "tab":
+        items, shares = items[:1], [1.0]
+    at, total, across = 0.0, sum(shares), layout.get("type") == "horizontal"
+    length = room.width() if across else room.height()
+    for item, share in zip(items, shares, strict=True):
+        start, end = round(at / total * length), round((at + share) / total * length) - 2 * (at + share < total)
+        at += share
+        part = QRect(room.x() + start, room.y(), end - start, room.height())
+        if not across:
+            part = QRect(room.x(), room.y() + start, room.width(), end - start)
+        child = item[0]
+        if child.tag == "view":
+            yield child, part
+        else:
+            yield from _places(child, part)
+
+
+def _drawn(layout: Any, view: ET.Element, width: int, height: int) -> QImage:
+    """One view; one of a kind that is not drawn stays empty."""
+    kind, tag = view.get("class"), view.get("singletontag", "")
+    if kind == "vtkMRMLSliceNode" and (widget := layout.sliceWidget(tag)):
+        return widget.sliceView().image(width, height)
+    if kind == "vtkMRMLViewNode" and tag == "1":
+        return layout.threeDWidget(0).threeDView().image(width, height)
+    if kind == "vtkMRMLPlotViewNode":
+        node = layout.mrmlScene().GetSingletonNode(tag, kind)
+        chart = node.GetPlotChartNode() if node is not None else None
+        if chart is not None:
+            return _barred(plots.draw(chart, width, height - BAR), "P", "#e1e1e1", chart.GetName(), None)
+    empty = QImage(width, height, QImage.Format.Format_RGB32)
+    empty.fill(QColor("#d8d8d8"))
+    return empty
