@@ -48,7 +48,8 @@ def chartNode(positions: Any, suspects: Any, name: str, node: Any = None) -> Any
     node.AddAndObservePlotSeriesNodeID(course.GetID())
     if suspects.GetNumberOfRows() > 0:
         node.AddAndObservePlotSeriesNodeID(points.GetID())
-    node.SetTitle(_("Position of the probe"))
+    node.SetTitle(_("Position of the probe (orange: frames that deserve a look)"))
+    node.SetLegendVisibility(False)  # it would cover the end of the course
     node.SetXAxisTitle(_("Frame"))
     node.SetYAxisTitle(_("mm toward the feet"))
     return node

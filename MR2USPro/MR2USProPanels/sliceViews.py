@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import qt
 import slicer
 
 PRESETS = {"Red": "Axial", "Green": "Coronal", "Yellow": "Sagittal"}
@@ -57,8 +58,20 @@ def arrange(layout: str) -> None:
         layout: name of a layout of vtkMRMLLayoutNode without its first part, such as ``FourUpView``.
     """
     manager = slicer.app.layoutManager()
-    if manager is not None:  # there is none without a main window
-        manager.setLayout(getattr(slicer.vtkMRMLLayoutNode, f"SlicerLayout{layout}"))
+    wanted = getattr(slicer.vtkMRMLLayoutNode, f"SlicerLayout{layout}")
+    if manager is not None and manager.layout != wanted:  # there is no manager without a main window
+        manager.setLayout(wanted)
+        qt.QTimer.singleShot(0, _fitAgain)
+
+
+def _fitAgain() -> None:
+    """Fit the images to the views, which have their new sizes only now; the slices stay."""
+    for view in PRESETS:
+        logic = slicer.app.applicationLogic().GetSliceLogicByLayoutName(view)
+        if logic is not None:
+            offset = logic.GetSliceOffset()
+            logic.FitSliceToBackground()
+            logic.SetSliceOffset(offset)
 
 
 def showChart(chart: Any) -> None:

@@ -52,6 +52,7 @@ class StitchSection(Section):
         rows.visible = False
         rows.setSectionResizeMode(qt.QHeaderView.ResizeToContents)
         self.ui.framesTable.connect("itemSelectionChanged()", self._onRowSelected)
+        self.ui.framesTable.connect("cellClicked(int,int)", self._onRowClicked)
         self.ui.frameSlider.connect("valueChanged(double)", self._onSlider)
         self.ui.excludeButton.connect("clicked(bool)", self._onExclude)
         self.ui.pinButton.connect("clicked(bool)", self._onPin)
@@ -141,6 +142,7 @@ class StitchSection(Section):
         self.ui.excludeButton.text = _("Use again") if excluded else _("Exclude")
         self.ui.pinButton.text = _("Unpin") if self.frame in pinned else _("Pin at")
         self.ui.pinButton.enabled = self.ui.pinBox.enabled = bool(place) and not excluded
+        self.ui.pinButton.toolTip = _pinToolTip(stitched=bool(place), excluded=excluded)
         wasBlocked = self.ui.pinBox.blockSignals(True)
         if self.frame in pinned:
             self.ui.pinBox.value = pinned[self.frame]
@@ -217,6 +219,9 @@ class StitchSection(Section):
         if 0 <= row < len(self._rows):
             self.goTo(self._rows[row][0])
 
+    def _onRowClicked(self, row: int, column: int) -> None:
+        self.goTo(self._rows[row][0])  # also where it is selected already: the views may show something else by now
+
     def _onSlider(self, value: float) -> None:
         self.goTo(round(value))
 
@@ -258,17 +263,24 @@ def _rows(case: Case, stitched: dict[str, Any]) -> list[tuple[int, str, str, str
     return rows
 
 
+def _pinToolTip(stitched: bool, excluded: bool) -> str:
+    if not stitched:
+        return _("Stitch first: then you see where the frame was put, and can say where it belongs.")
+    if excluded:
+        return _("An excluded frame has no place. Use it again first.")
+    return _("Say where this frame belongs, when you know it better; the frames around it are moved along.")
+
+
 def _status(status: str) -> str:
     return {"ok": _("placed"), "interpolated": _("between others"), "rejected": _("not used")}.get(status, status)
 
 
 def _frameText(frame: int, count: int, place: dict[str, Any]) -> str:
     if not place:
-        return _("Frame {n} of 0 to {last}").format(n=frame, last=count - 1)
-    return _("Frame {n} of 0 to {last}: {status}, at {mm:.2f} mm, confidence {confidence:.0%}").format(
-        n=frame,
-        last=count - 1,
-        status=_status(place["status"]),
-        mm=place["position_mm"],
-        confidence=place["confidence"],
+        return _("Frame {n} (of 0 to {last})").format(n=frame, last=count - 1)
+    text = _("Frame {n} (of 0 to {last}): {status}, at {mm:.2f} mm").format(
+        n=frame, last=count - 1, status=_status(place["status"]), mm=place["position_mm"]
     )
+    if place["status"] == "ok":
+        text += _(", confidence {confidence:.0%}").format(confidence=place["confidence"])
+    return text

@@ -1,0 +1,412 @@
+"""The panel MR2USReconstruct over a simulated exam, with the real worker: its buttons, and what they leave."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from scanner_screen import Screen, write_video
+from small_exam import SAGITTAL_MM, SPOILT, small_exam
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SCREEN = Screen((180, 30), (15, 30), size=(350, 180), extras=frozenset({"ruler"}))
+SECONDS = 120
+
+
+class Panel:
+    """The panel with its sections by name, as somebody uses it who also takes pictures."""
+
+    def __init__(self, app, folder):
+        self.app, self.widget = app, app.openModule("MR2USReconstruct")
+        self.exam, self.stitch, self.fill, _environment = self.widget.sections
+        self._folder, self._taken = pathlib.Path(os.environ.get("MR2US_PICTURES") or folder), 0
+
+    @property
+    def case(self):
+        return self.exam.case
+
+    def press(self, section):
+        assert button(section).enabled, button(section).text
+        button(section).click()
+        self.wait()
+
+    def wait(self):
+        self.app.waitUntil(lambda: not self.widget.logic.runner.busy, SECONDS)
+        self.app.process(0.05)
+
+    def look(self, name):
+        self.app.process(0.05)
+        self._folder.mkdir(exist_ok=True)
+        self.app.windowPicture(self.widget, self._folder / f"reconstruct-{self._taken:02d}-{name}.png")
+        self._taken += 1
+
+
+@pytest.fixture
+def panel(slicerApp, tmp_path):
+    return Panel(slicerApp, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory):
+    exam = small_exam()
+    path = tmp_path_factory.mktemp("video") / "Doe^John.avi"
+    return write_video(path, SCREEN.pictures(exam.sagittal, exam.transverse), "MJPG")
+
+
+@pytest.fixture
+def read(panel):
+    """The panel with an exam that is in the scene already."""
+    put_into(panel.case)
+    panel.app.process(0.05)
+    return panel
+
+
+def put_into(case):
+    from MR2USProLib.mrml import volume_node
+    from MR2USProLib.volume import Grid, Volume
+
+    exam = small_exam()
+    frames = [
+        volume_node(Volume(stack, Grid(stack.shape, (SAGITTAL_MM, SAGITTAL_MM, 1.0))), name)
+        for stack, name in ((exam.sagittal, "Sagittal frames"), (exam.transverse, "Transverse frames"))
+    ]
+    case.sagittalFrames, case.transverseFrames = frames
+
+
+def button(section):
+    return section.row.ui.runButton
+
+
+def message(section):
+    label = section.row.ui.messageLabel
+    return label.text if label.visible else ""
+
+
+def background(view):
+    import slicer
+
+    logic = slicer.app.applicationLogic().GetSliceLogicByLayoutName(view)
+    return logic.GetBackgroundLayer().GetVolumeNode(), logic.GetSliceOffset()
+
+
+def nodes():
+    import slicer
+
+    return sorted(node.GetName() for node in slicer.util.getNodesByClass("vtkMRMLDisplayableNode"))
+
+
+def job_folders():
+    import slicer
+
+    return [path.name for path in pathlib.Path(slicer.app.temporaryPath).glob("MR2USPro-*")]
+
+
+def table_texts(section):
+    table = section.ui.framesTable
+    return [tuple(table.item(row, column).text() for column in range(4)) for row in range(table.rowCount)]
+
+
+def positions(case):
+    import slicer
+
+    return np.array(slicer.util.arrayFromTableColumn(case.positions, "position_mm"))
+
+
+def test_from_a_video_to_a_volume(panel, video, slicerApp, tmp_path):
+    import slicer
+
+    exam, stitch, fill = panel.exam, panel.stitch, panel.fill
+    panel.look("empty")
+    assert [button(s).text for s in (exam, stitch, fill)] == ["Choose a video", *["Read the exam first"] * 2]
+    assert not exam.ui.spacingBox.visible
+
+    # Choosing a file looks into it, which finds the views.
+    exam.ui.videoPath.currentPath = str(video)
+    assert panel.widget.logic.runner.busy
+    panel.wait()
+    panel.look("looked-into")
+    truth = small_exam()
+    boxes = SCREEN.boxes(truth.sagittal, truth.transverse)
+    found = [
+        panel.widget.logic.roiOf(box, panel.case.picture) for box in (panel.case.sagittalBox, panel.case.transverseBox)
+    ]
+    np.testing.assert_allclose(found, boxes, atol=3)
+    assert background("Red")[0] is panel.case.picture
+    assert "does not say" in exam.ui.spacingNote.text
+    assert exam.ui.spacingBox.text == "not known"
+    assert button(exam).text == "Type the pixel size first"
+    assert not button(exam).enabled
+
+    # A box that is dragged is read where it was dragged to.
+    exam.ui.spacingBox.value = SAGITTAL_MM
+    x, y, width, height = boxes[0]
+    panel.widget.logic.boxNode(panel.case.picture, (x, y, width - 7, height), "", panel.case.sagittalBox)
+    slicerApp.process(0.05)
+    assert f"{width - 7} x {height} pixels" in exam.ui.viewsNote.text
+    panel.press(exam)
+    panel.look("read")
+    stack = slicer.util.arrayFromVolume(panel.case.sagittalFrames)
+    assert stack.shape == (24, height, width - 7)
+    np.testing.assert_allclose(panel.case.sagittalFrames.GetSpacing(), (SAGITTAL_MM, SAGITTAL_MM, 1.0))
+    assert background("Red") == (panel.case.sagittalFrames, 0.0)
+    assert background("Green") == (panel.case.transverseFrames, 0.0)
+    assert not panel.case.sagittalBox.GetDisplayVisibility()
+
+    # Stitching tells what to think of it and shows the spoilt frame.
+    stitch.ui.matcherBox.currentIndex = 2
+    panel.press(stitch)
+    panel.look("stitched")
+    assert panel.case.matcher == "orb"
+    used = np.arange(24) != SPOILT
+    off = np.abs(positions(panel.case) - truth.positions_mm)[used]
+    assert off.max() < 0.2
+    assert "23 of 24 frames" in stitch.ui.verdictLabel.text
+    assert not stitch.ui.verdictIcon.pixmap.isNull()
+    assert [row[0] for row in table_texts(stitch)] == [str(SPOILT)]
+    assert stitch.frame == SPOILT
+    assert background("Red")[1] == background("Green")[1] == SPOILT
+    assert background("Yellow")[0] is panel.case.map
+    chart = panel.case.chart
+    assert [chart.GetNthPlotSeriesNode(n).GetTableNode().GetNumberOfRows() for n in range(2)] == [24, 1]
+    assert slicer.app.layoutManager().layout == slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpPlotView
+    slicerApp.plotPicture(chart, tmp_path / "plot.png")
+
+    # What the user decides about frames is offered, and holds.
+    before = nodes()
+    stitch.ui.frameSlider.value = 5
+    stitch.ui.excludeButton.click()
+    stitch.ui.frameSlider.value = 20
+    stitch.ui.pinBox.value = positions(panel.case)[20] + 1.5
+    stitch.ui.pinButton.click()
+    slicerApp.process(0.05)
+    panel.look("decided")
+    assert button(stitch).text == "Stitch again (1 excluded, 1 pinned)"
+    assert button(fill).text == "Stitch again first"
+    assert [row[2] for row in table_texts(stitch)] == [
+        "excluded",
+        "between others",
+        f"pinned at {stitch.ui.pinBox.value:.1f} mm",
+    ]
+    pinned = stitch.ui.pinBox.value
+    panel.press(stitch)
+    assert positions(panel.case)[20] == pytest.approx(pinned, abs=0.01)
+    assert panel.case.positions.GetCellText(5, 7) == "rejected"
+    assert nodes() == before
+
+    fill.ui.methodBox.currentIndex = 1
+    fill.ui.voxelBox.value = 1.0
+    panel.press(fill)
+    panel.look("filled")
+    trus = panel.case.trus
+    np.testing.assert_allclose(trus.GetSpacing(), 1.0)
+    sweep = np.delete(positions(panel.case), [5, SPOILT])
+    assert trus.GetImageData().GetDimensions()[2] == round(np.ptp(sweep)) + 1
+    assert panel.case.outlines.GetPolyData().GetNumberOfLines() == 22
+    assert all(background(view)[0] is trus for view in ("Red", "Green", "Yellow"))
+    assert "linear interpolation reaches" in fill.ui.resultLabel.text
+    fill.ui.outlinesBox.click()
+    assert not panel.case.outlines.GetDisplayVisibility()
+    filled = nodes()
+    panel.press(fill)
+    assert nodes() == filled
+    assert not any("Doe" in name or "avi" in name for name in filled)
+    assert job_folders() == []
+
+    # The scene alone is enough to go on.
+    slicerApp.saveScene(tmp_path / "case.mrb")
+    slicerApp.clearScene()
+    assert button(exam).text == "Choose a video"
+    slicerApp.loadScene(tmp_path / "case.mrb")
+    slicerApp.process(0.1)
+    panel.look("loaded")
+    assert [button(s).text for s in (exam, stitch, fill)] == [
+        "Read the exam again",
+        "Stitch again (1 excluded, 1 pinned)",
+        "Make the TRUS volume again",
+    ]
+    assert "22 of 23 frames" in stitch.ui.verdictLabel.text
+    assert "linear interpolation reaches" in fill.ui.resultLabel.text
+    assert exam.ui.spacingBox.value == SAGITTAL_MM
+    assert all(section.done() for section in (exam, stitch, fill))
+    for row, frame in ((0, 5), (1, SPOILT)):
+        stitch.ui.framesTable.selectRow(row)
+        assert stitch.frame == frame
+    assert background("Red") == (panel.case.sagittalFrames, float(SPOILT))
+
+    # Decisions can be taken back; other frames make all of it old.
+    stitch.ui.frameSlider.value = 5
+    stitch.ui.excludeButton.click()
+    stitch.ui.frameSlider.value = 20
+    stitch.ui.pinButton.click()
+    slicerApp.process(0.05)
+    assert button(stitch).text == "Stitch again"
+    panel.press(exam)
+    assert [button(s).text for s in (stitch, fill)] == ["Stitch", "Stitch first"]
+    assert "older than the stitching" in fill.ui.resultLabel.text
+    assert panel.case.map is None
+
+
+def test_a_file_for_each_view(panel, tmp_path):
+    from MR2USProLib.video.exam import write_stack
+
+    exam = small_exam()
+    write_stack(tmp_path / "sagittal.mha", exam.sagittal, (SAGITTAL_MM, SAGITTAL_MM))
+    write_stack(tmp_path / "transverse.mha", exam.transverse, (0.4, 0.4))
+    panel.exam.ui.sourceBox.currentIndex = 1
+    panel.app.process(0.05)
+    assert button(panel.exam).text == "Choose a file for each view"
+    panel.exam.ui.sagittalPath.currentPath = str(tmp_path / "sagittal.mha")
+    assert not panel.widget.logic.runner.busy
+    panel.exam.ui.transversePath.currentPath = str(tmp_path / "transverse.mha")
+    panel.wait()
+    panel.look("two-files")
+    assert panel.exam.ui.spacingBox.text == "0.38 mm per pixel, from the file"
+    assert "0.38 x 0.38 mm and 0.4 x 0.4 mm" in panel.exam.ui.spacingNote.text
+    assert panel.case.sagittalBox is None
+    panel.press(panel.exam)
+    assert panel.case.transverseFrames.GetSpacing()[0] == pytest.approx(0.4)
+
+
+def test_a_sequence_of_the_scene(panel):
+    import slicer
+
+    from MR2USProLib.mrml import volume_node
+    from MR2USProLib.volume import Grid, Volume
+
+    assert panel.exam.ui.sourceBox.count == 2
+    exam = small_exam()
+    sequence = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSequenceNode", "clip")
+    for t, picture in enumerate(SCREEN.pictures(exam.sagittal, exam.transverse)):
+        node = volume_node(Volume(picture[None], Grid((1, *picture.shape))), "picture")
+        sequence.SetDataNodeAtValue(node, str(t))
+        slicer.mrmlScene.RemoveNode(node)
+    panel.app.process(0.05)
+    panel.exam.ui.sourceBox.currentIndex = 2
+    assert panel.case.source == "sequence"
+    panel.exam.ui.sequenceSelector.setCurrentNode(sequence)
+    panel.wait()
+    assert panel.exam.ui.spacingBox.text == "not known"
+    panel.exam.ui.spacingBox.value = SAGITTAL_MM
+    panel.app.process(0.05)
+    panel.press(panel.exam)
+    x, y, width, height = panel.widget.logic.roiOf(panel.case.sagittalBox, panel.case.picture)
+    first = SCREEN.pictures(exam.sagittal[:1], exam.transverse[:1])[0, y : y + height, x : x + width]
+    np.testing.assert_array_equal(slicer.util.arrayFromVolume(panel.case.sagittalFrames)[0], first)
+
+
+def test_cancelling_leaves_everything_as_it_was(read):
+    button(read.stitch).click()
+    read.app.waitUntil(lambda: read.stitch.row.ui.progressBar.value > 0, SECONDS)
+    read.look("stitching")
+    assert button(read.stitch).text == "Cancel"
+    assert not button(read.fill).enabled
+    button(read.stitch).click()
+    assert not button(read.stitch).enabled
+    read.wait()
+    assert button(read.stitch).text == "Stitch"
+    assert button(read.stitch).enabled
+    assert message(read.stitch) == "Cancelled."
+    assert read.case.positions is None
+    assert job_folders() == []
+
+
+def test_closing_the_scene_ends_the_job(read):
+    button(read.stitch).click()
+    read.app.process(0.3)
+    read.app.clearScene()
+    assert not read.widget.logic.runner.busy
+    read.app.process(0.5)
+    assert button(read.stitch).text == "Read the exam first"
+    assert job_folders() == []
+
+
+def test_a_broken_video_says_so(panel, tmp_path):
+    (tmp_path / "broken.mp4").write_bytes(b"nothing to see here" * 99)
+    panel.exam.ui.videoPath.currentPath = str(tmp_path / "broken.mp4")
+    panel.wait()
+    panel.look("broken-video")
+    assert "broken.mp4 could not be decoded" in message(panel.exam)
+    assert button(panel.exam).text == "Look into the exam"
+    assert button(panel.exam).enabled
+    assert panel.case.picture is None
+
+
+def test_what_is_missing_is_said(panel, video):
+    panel.exam.ui.videoPath.currentPath = str(video.with_name("lost.avi"))
+    panel.app.process(0.05)
+    assert button(panel.exam).text == "There is no file lost.avi"
+    assert not panel.widget.logic.runner.busy
+    panel.exam.ui.videoPath.currentPath = str(video)
+    panel.wait()
+    panel.exam.ui.spacingBox.value = 0.2
+    panel.case.sagittalBox.SetCenter(500, 500, 0)
+    panel.app.process(0.05)
+    assert button(panel.exam).text == "Show the boxes, and drag them onto the two views"
+    assert "not on the picture" in panel.exam.ui.viewsNote.text
+    import slicer
+
+    slicer.mrmlScene.RemoveNode(panel.case.sagittalBox)
+    panel.exam.ui.showBoxesButton.click()
+    panel.app.process(0.05)
+    assert button(panel.exam).text == "Read the exam"
+    before = panel.exam._regions()
+    panel.exam.ui.exchangeButton.click()
+    assert panel.exam._regions() == before[::-1]
+
+
+def test_views_that_were_not_found_must_be_marked(panel, tmp_path):
+    still = np.tile(np.arange(200, dtype=np.uint8), (12, 150, 1))
+    panel.exam.ui.videoPath.currentPath = str(write_video(tmp_path / "still.avi", still, "MJPG"))
+    panel.wait()
+    panel.exam.ui.spacingBox.value = 0.2
+    panel.app.process(0.05)
+    panel.look("no-views")
+    assert button(panel.exam).text == "Drag the boxes onto the two views"
+    panel.widget.logic.boxNode(panel.case.picture, (3, 4, 60, 70), "", panel.case.sagittalBox)
+    panel.app.process(0.05)
+    assert button(panel.exam).text == "Read the exam"
+
+
+def test_deleted_nodes_do_no_harm(read):
+    import slicer
+
+    read.stitch.ui.matcherBox.currentIndex = 2
+    read.press(read.stitch)
+    slicer.mrmlScene.RemoveNode(read.case.map)
+    slicer.mrmlScene.RemoveNode(read.case.frameOutline)
+    slicer.mrmlScene.RemoveNode(read.case.chart)
+    read.stitch.goTo(3)
+    read.stitch.ui.showMapButton.click()
+    slicer.mrmlScene.RemoveNode(read.case.positions)
+    read.app.process(0.05)
+    assert button(read.stitch).text == "Stitch"
+    assert button(read.fill).text == "Stitch first"
+    slicer.mrmlScene.RemoveNode(read.case.transverseFrames)
+    read.app.process(0.05)
+    assert button(read.stitch).text == "Read the exam first"
+
+
+def test_the_panel_opens_without_heavy_packages_and_without_network():
+    code = """
+import socket, sys
+def refuse(*_): raise AssertionError("the network was asked")
+socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
+from standin import Standin
+app = Standin.start()
+panel = app.openModule("MR2USReconstruct")
+assert len(panel.sections) == 4
+print([name for name in ("torch", "cv2", "sklearn", "monai") if name in sys.modules])
+"""
+    paths = os.pathsep.join(str(ROOT / folder) for folder in ("MR2USPro", "Testing", "Testing/Python"))
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip().splitlines()[-1] == "[]"
