@@ -15,8 +15,8 @@ from MR2USProLib.commands import fill, inspect, read, reconstruct, stitch
 from MR2USProLib.errors import InputError
 from MR2USProLib.video.exam import read_stack, write_stack
 from MR2USProLib.volume import Volume
+from phantom_exam import phantom_exam
 from scanner_screen import Screen, write_video
-from small_exam import small_exam
 
 ENGINE = Path(__file__).parents[2] / "MR2USPro"
 SCREEN = Screen(transverse_at=(20, 60), sagittal_at=(362, 70), size=(720, 400))
@@ -28,7 +28,7 @@ SPACING = (0.21, 0.19)
 def exam(tmp_path_factory) -> Path:
     """A folder with an exam, smaller than it was taken, in two files and in one."""
     folder = tmp_path_factory.mktemp("exam")
-    taken = small_exam()
+    taken = phantom_exam()
     sagittal, transverse = taken.sagittal[:, 20:180], taken.transverse[:, ::2, ::2]
     write_stack(folder / "sagittal.mha", sagittal, (0.19, 0.19))
     write_stack(folder / "transverse.mha", transverse, (0.4, 0.4))
@@ -139,7 +139,7 @@ def test_inspecting_a_screen_shows_the_first_picture_and_both_views(exam, tmp_pa
     assert found["size_px"] == [720, 400]
     assert found["spacing_mm"] == [0.21, 0.19]
     assert found["views_confidence"] == "high"
-    sagittal, transverse = SCREEN.boxes(small_exam().sagittal, small_exam().transverse)
+    sagittal, transverse = SCREEN.boxes(phantom_exam().sagittal, phantom_exam().transverse)
     np.testing.assert_allclose(found["sagittal_roi"], sagittal, atol=3)
     np.testing.assert_allclose(found["transverse_roi"], transverse, atol=3)
     assert json.loads(json.dumps(found)) == found
@@ -163,7 +163,7 @@ def test_inspecting_a_screen_shows_the_first_picture_and_both_views(exam, tmp_pa
 
 
 def test_inspecting_a_video_says_that_its_spacing_is_not_known(tmp_path):
-    taken = small_exam()
+    taken = phantom_exam()
     pictures = np.concatenate([np.zeros((3, 400, 720), np.uint8), SCREEN.pictures(taken.sagittal, taken.transverse)])
     found = inspect.run(out=tmp_path / "out", video=write_video(tmp_path / "exam.mp4", pictures))
     assert found["spacing_mm"] is None
@@ -183,7 +183,7 @@ def test_inspecting_two_files_shows_both(exam, tmp_path):
     assert (found["spacing_mm"], found["transverse_spacing_mm"]) == ([0.19, 0.19], [0.4, 0.4])
     assert found["sagittal_roi"] is found["transverse_roi"] is None
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["sagittal.nrrd", "transverse.nrrd"]
-    write_stack(tmp_path / "short.mha", small_exam().transverse[:20], (0.2, 0.2))
+    write_stack(tmp_path / "short.mha", phantom_exam().transverse[:20], (0.2, 0.2))
     with pytest.raises(InputError, match=r"sagittal\.mha has 24 frames and short\.mha has 20"):
         inspect.run(out=tmp_path / "no", sagittal=exam / "sagittal.mha", transverse=tmp_path / "short.mha")
     with pytest.raises(InputError, match="one file"):
@@ -193,7 +193,7 @@ def test_inspecting_two_files_shows_both(exam, tmp_path):
 
 def test_steps_refuse_what_is_not_of_one_exam(steps, tmp_path):
     folder, _ = steps
-    write_stack(tmp_path / "short.nrrd", small_exam().transverse[:20], (0.2, 0.2))
+    write_stack(tmp_path / "short.nrrd", phantom_exam().transverse[:20], (0.2, 0.2))
     positions = folder / "stitch" / "positions.csv"
     with pytest.raises(InputError, match=r"20 frames, but positions\.csv has positions of 24"):
         fill.run(out=tmp_path / "out", transverse=tmp_path / "short.nrrd", positions=positions, method="linear")
@@ -222,7 +222,7 @@ def test_a_report_says_where_the_views_were_found(exam, tmp_path):
         out=tmp_path, video=exam / "screen.nrrd", spacing_mm=0.2, matcher="orb", fill="linear", voxel_mm=2.0
     )
     views = json.loads((tmp_path / "report.json").read_text("utf-8"))["results"]["views"]
-    sagittal, _ = SCREEN.boxes(small_exam().sagittal, small_exam().transverse)
+    sagittal, _ = SCREEN.boxes(phantom_exam().sagittal, phantom_exam().transverse)
     np.testing.assert_allclose(views["sagittal_roi"], sagittal, atol=3)
     page = (tmp_path / "report.html").read_text("utf-8")
     assert views["note"] in page

@@ -6,8 +6,8 @@ import pytest
 from MR2USProLib.errors import InputError
 from MR2USProLib.reconstruction.mosaic import Stitching, stitch
 from MR2USProLib.reconstruction.verdict import judged, suspects
+from phantom_exam import phantom_exam
 from sliding_speckle import steady, sweep
-from small_exam import small_exam
 
 N = 40
 
@@ -107,7 +107,7 @@ def test_a_real_stitching_of_a_steady_sweep_is_good_and_of_a_still_probe_is_not(
 
 
 def test_frames_in_the_wrong_order_are_not_good():
-    exam = small_exam()
+    exam = phantom_exam()
     frames = exam.sagittal[:, 20:180]
     assert judged(stitch(frames, matcher="orb"), 0.19).level == "good"
     shuffled = frames[np.random.default_rng(3).permutation(len(frames))]

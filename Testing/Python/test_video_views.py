@@ -6,8 +6,8 @@ import pytest
 from MR2USProLib.video.exam import read_exam, write_stack
 from MR2USProLib.video.frames import glance
 from MR2USProLib.video.views import find_views
+from phantom_exam import phantom_exam
 from scanner_screen import Screen, write_video
-from small_exam import small_exam
 
 STILL_LIFE = frozenset({"text", "ruler", "logo", "frame"})
 TRANSVERSE_LEFT = Screen(transverse_at=(60, 100), sagittal_at=(412, 110), extras=STILL_LIFE)
@@ -41,7 +41,7 @@ def off_px(found, true) -> int:
 
 @pytest.mark.parametrize("name", SCREENS)
 def test_views_are_found_where_they_are(name):
-    exam, screen = small_exam(), SCREENS[name]
+    exam, screen = phantom_exam(), SCREENS[name]
     views = find_views(screen.pictures(exam.sagittal[::2], exam.transverse[::2]))
     sagittal, transverse = screen.boxes(exam.sagittal, exam.transverse)
     assert views.confidence == "high", views
@@ -51,7 +51,7 @@ def test_views_are_found_where_they_are(name):
 
 @pytest.mark.parametrize("name", ["side by side", "stacked, exchanged", "on grey, small"])
 def test_compression_does_not_move_them(name, tmp_path):
-    exam, screen = small_exam(), SCREENS[name]
+    exam, screen = phantom_exam(), SCREENS[name]
     seen = glance(write_video(tmp_path / "exam.mp4", screen.pictures(exam.sagittal, exam.transverse)))
     views = find_views(seen.pictures)
     assert seen.count == 24
@@ -63,7 +63,7 @@ def test_compression_does_not_move_them(name, tmp_path):
 
 
 def test_black_and_torn_pictures_do_not_disturb():
-    exam = small_exam()
+    exam = phantom_exam()
     pictures = TRANSVERSE_LEFT.pictures(exam.sagittal[::2], exam.transverse[::2])
     pictures[0] = 0
     pictures[7] = np.random.default_rng(0).integers(0, 255, pictures[7].shape)
@@ -73,21 +73,37 @@ def test_black_and_torn_pictures_do_not_disturb():
     assert off_px(views.transverse, transverse) <= 2
 
 
-def test_two_rectangles_are_told_apart_by_habit_and_that_is_said():
-    exam = small_exam()
-    frames = exam.sagittal[::2, 30:]
-    screen = Screen((60, 100), (412, 110), extras=STILL_LIFE)
-    views = find_views(screen.pictures(frames, frames[::-1]))
-    sagittal, transverse = screen.boxes(frames, frames)
+def rectangles():
+    """Both views without the fan's corners and what stands still under the probe's face."""
+    exam = phantom_exam()
+    return exam.sagittal[:, 30:], exam.transverse[:, 40:240, 60:260]
+
+
+@pytest.mark.parametrize("screen", [TRANSVERSE_LEFT, SAGITTAL_LEFT, SAGITTAL_ABOVE])
+def test_two_rectangles_are_told_apart_by_how_tissue_moves_in_them(screen):
+    sagittal, transverse = rectangles()
+    views = find_views(screen.pictures(sagittal, transverse))
+    boxes = screen.boxes(sagittal, transverse)
+    assert views.confidence == "high"
+    assert "slides" in views.note
+    assert off_px(views.sagittal, boxes[0]) <= 2
+    assert off_px(views.transverse, boxes[1]) <= 2
+
+
+@pytest.mark.parametrize("both", ["slide", "do not slide"])
+def test_two_alike_are_told_apart_by_habit_and_that_is_said(both):
+    frames = rectangles()[both == "do not slide"]
+    views = find_views(TRANSVERSE_LEFT.pictures(frames, frames[::-1]))
+    right, left = TRANSVERSE_LEFT.boxes(frames, frames)
     assert views.confidence == "low"
-    assert off_px(views.transverse, sagittal) <= 2, "the left one"
-    assert off_px(views.sagittal, transverse) <= 2
+    assert off_px(views.transverse, left) <= 2
+    assert off_px(views.sagittal, right) <= 2
     assert "Exchange" in views.note
 
 
 @pytest.mark.parametrize("what", ["one view", "nothing that moves", "one picture", "touching views"])
 def test_what_holds_no_two_views_is_not_guessed_at(what):
-    exam = small_exam()
+    exam = phantom_exam()
     pictures = TRANSVERSE_LEFT.pictures(exam.sagittal[:6], exam.transverse[:6])
     if what == "one view":
         pictures = pictures[:, :, :400]
@@ -103,7 +119,7 @@ def test_what_holds_no_two_views_is_not_guessed_at(what):
 
 
 def test_an_exam_without_regions_is_cut_where_the_views_were_found(tmp_path):
-    exam = small_exam()
+    exam = phantom_exam()
     pictures = SAGITTAL_LEFT.pictures(exam.sagittal[:12], exam.transverse[:12])
     write_stack(tmp_path / "screen.nrrd", pictures, (0.2, 0.19))
     read = read_exam(video=tmp_path / "screen.nrrd")

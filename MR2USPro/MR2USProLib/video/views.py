@@ -1,7 +1,8 @@
 """Where in its pictures a biplane video shows the two views.
 
 Echoes change from frame to frame; text, rulers, logos and the black around the views do not. What changes falls apart
-into two parts, side by side or one above the other. The transverse view is the one that shows a fan.
+into two parts, side by side or one above the other. The transverse view is the one that shows a fan; where neither or
+both do, the sagittal view is the one in which tissue slides along the picture.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .frames import SMALLEST_PX, Roi
+from .sliding import sliding
 
 Mask = NDArray[np.bool_]
+Confidence = Literal["high", "low", "none"]
 
 STILL = 2
 """Grey levels by which a pixel that shows no echoes may change, as video compression makes it."""
@@ -32,6 +35,10 @@ CORNER = 0.15
 FAN = 0.3
 """A fan leaves at least this much more of the corners of its box empty, of this size, than a linear array does."""
 
+SLIDES = 0.08
+"""A view in which tissue slides along the picture gains at least so much more correlation by a shift than one in which
+it does not."""
+
 GRAIN = 2.0
 """Grey levels by which speckle varies along a row at least, and lines and bars that are drawn do not."""
 
@@ -45,20 +52,21 @@ class Views:
 
     Attributes:
         sagittal, transverse: boxes (x, y, width, height) in px; both None where no two views were found.
-        confidence: ``high``; ``low``: two views were found, but not by their shape which is which; ``none``.
+        confidence: ``high``; ``low``: two views were found, but neither shape nor motion says which is which; ``none``.
         note: the finding in a sentence or two.
     """
 
     sagittal: Roi | None
     transverse: Roi | None
-    confidence: Literal["high", "low", "none"]
+    confidence: Confidence
     note: str
 
 
 def find_views(pictures: NDArray[np.uint8]) -> Views:
     """Find the views in pictures that hold both.
 
-    Where neither view is a fan, the left or upper one is taken for the transverse view, as most scanners show them.
+    Where neither their shape nor their motion tells them apart, the left or upper one is taken for the transverse view,
+    as most scanners show them.
 
     Args:
         pictures: uint8 (picture, row, column), a few that are spread over the whole sweep.
@@ -70,19 +78,27 @@ def find_views(pictures: NDArray[np.uint8]) -> Views:
     if len(boxes) < 2 or any(min(box[2:]) < SMALLEST_PX for box in boxes):
         return Views(None, None, "none", "No two moving views were found in the pictures: mark them by hand.")
     beside = ("left", "right") if boxes[1][0] >= boxes[0][0] + boxes[0][2] else ("upper", "lower")
-    likeness = [_fan_likeness(part) for part in parts]
-    sure = abs(likeness[0] - likeness[1]) >= FAN
-    fan = int(np.argmax(likeness)) if sure else 0
-    transverse = boxes[fan]
-    sagittal = _grown(boxes[1 - fan], transverse, pictures)
-    if sure:
-        note = f"Two views were found: the {beside[fan]} one is a fan and so the transverse view."
-        return Views(sagittal, transverse, "high", note)
-    note = (
-        f"Two views were found, but neither is clearly a fan: the {beside[0]} one was taken for the transverse view, "
-        "as most scanners show it. Exchange the boxes if that is wrong."
-    )
-    return Views(sagittal, transverse, "low", note)
+    confidence: Confidence
+    fan = _larger([_fan_likeness(part) for part in parts], FAN)
+    if fan is not None:
+        transverse, confidence = fan, "high"
+        reason = f"the {beside[fan]} one is a fan and so the transverse view."
+    else:
+        slides = _larger([sliding(pictures[:, y : y + h, x : x + w]) for x, y, w, h in boxes], SLIDES)
+        transverse, confidence = (0, "low") if slides is None else (1 - slides, "high")
+        reason = (
+            f"neither their shape nor their motion says which is which, and the {beside[0]} one was taken for the "
+            "transverse view, as most scanners show it. Exchange the boxes if that is wrong."
+            if slides is None
+            else f"tissue slides along the {beside[slides]} one, which is so the sagittal view."
+        )
+    sagittal = _grown(boxes[1 - transverse], boxes[transverse], pictures)
+    return Views(sagittal, boxes[transverse], confidence, f"Two views were found: {reason}")
+
+
+def _larger(figures: list[float], margin: float) -> int | None:
+    """Which of the two is larger; None where less than the margin lies between them."""
+    return None if abs(figures[0] - figures[1]) < margin else int(np.argmax(figures))
 
 
 def _moving(pictures: NDArray[np.uint8]) -> Mask:
