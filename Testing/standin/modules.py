@@ -97,7 +97,8 @@ class qSlicerScriptedLoadableModuleWidget(qSlicerAbstractModuleWidget, metaclass
         setattr(slicer.modules, f"{name}Widget", self._python)
         self.setMRMLScene(slicer.mrmlScene)
         self._python.setup()
-        self.setMRMLScene(slicer.mrmlScene)
+        if self.isEntered:
+            self.enter()
 
     def self(self) -> Any:
         return self._python

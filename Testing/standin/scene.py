@@ -50,6 +50,7 @@ class Scene:
         slicer.vtkMRMLThreeDViewDisplayableManagerFactory.GetInstance().SetMRMLApplicationLogic(self.application)
         slicer.vtkMRMLSliceViewDisplayableManagerFactory.GetInstance().SetMRMLApplicationLogic(self.application)
         self.logics: dict[str, Any] = {"Colors": colors}
+        self.application.SetModuleLogic("Colors", colors)
         for name, kind in LOGICS.items():
             logic = getattr(slicer, kind)()
             logic.SetMRMLApplicationLogic(self.application)
