@@ -6,6 +6,7 @@ import pytest
 @pytest.fixture
 def slicerApp():  # noqa: N802
     """The stand-in for Slicer with an empty scene; a slot that raised, or a complaint of Qt's, fails the test."""
+    pytest.importorskip("slicer", reason="slicer-core has no wheel for this machine", exc_type=ImportError)
     from standin import Standin
 
     app = Standin.start()

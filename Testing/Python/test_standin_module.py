@@ -177,6 +177,67 @@ def test_pictures_show_the_panel_and_the_scene(panel, slicerApp, tmp_path):
     assert QImage(str(tmp_path / "window.png")).width() == 900
 
 
+def test_pictures_follow_the_layout(slicerApp, tmp_path):
+    import slicer
+    from PySide6.QtGui import QImage
+
+    def bars(layout):
+        slicer.app.layoutManager().setLayout(getattr(slicer.vtkMRMLLayoutNode, f"SlicerLayout{layout}"))
+        slicerApp.viewsPicture(tmp_path / "views.png", (400, 300))
+        image = QImage(str(tmp_path / "views.png"))
+        return [image.pixelColor(x, y).name() for x, y in ((20, 3), (220, 3), (20, 155), (220, 155))]
+
+    red, blue, green, yellow = "#f34a4a", "#7483d6", "#6eb04b", "#edd54c"
+    try:
+        assert bars("OneUpRedSliceView")[:2] == [red, red]
+    finally:
+        assert bars("FourUpView") == [red, blue, green, yellow]
+
+
+@pytest.mark.parametrize("kind", ["Volume", "LabelVolume", "Markups", "Transform"])
+def test_files_are_written_and_read(slicerApp, tmp_path, kind):
+    import slicer
+
+    make = {
+        "Volume": ("vtkMRMLScalarVolumeNode", "a.nrrd"),
+        "LabelVolume": ("vtkMRMLLabelMapVolumeNode", "a.nrrd"),
+        "Markups": ("vtkMRMLMarkupsFiducialNode", "a.mrk.json"),
+        "Transform": ("vtkMRMLLinearTransformNode", "a.h5"),
+    }
+    name, file = make[kind]
+    node = slicer.mrmlScene.AddNewNodeByClass(name)
+    if kind.endswith("Volume"):
+        node.SetAndObserveImageData(add_volume("MR").GetImageData())
+    if kind == "Markups":
+        node.AddControlPoint(1, 2, 3)
+    assert slicer.util.saveNode(node, str(tmp_path / file))
+    read = getattr(slicer.util, f"load{kind}")(str(tmp_path / file))
+    assert read is not node
+    assert read.IsA(name) or kind == "Transform"
+    with pytest.raises(RuntimeError, match="no file"):
+        getattr(slicer.util, f"load{kind}")(str(tmp_path / "missing.nrrd"))
+
+
+def test_a_reloaded_panel_works(panel, slicerApp):
+    import slicer
+
+    slicer.util.reloadScriptedModule("StandinSample")
+    again = slicer.modules.StandinSampleWidget
+    assert again is not panel
+    again.ui.imageThresholdSliderWidget.value = 66.0
+    assert again._parameterNode.threshold == 66.0
+
+
+def test_no_test_installs_packages(slicerApp):
+    import slicer
+
+    slicer.packaging.pip_ensure(["no-such-package>=3"], requester="MR2USPro")
+    assert [level for level, _ in slicerApp.messages] == ["confirm", "install"]
+    slicerApp.answers["confirm"] = False
+    with pytest.raises(RuntimeError):
+        slicer.packaging.pip_ensure(["no-such-package>=3"], requester="MR2USPro")
+
+
 def test_a_plot_is_drawn_in_its_color(slicerApp, tmp_path):
     import numpy as np
     import slicer

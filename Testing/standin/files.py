@@ -4,6 +4,7 @@ import pathlib
 from typing import Any
 
 import slicer
+import vtk
 from PySide6.QtCore import QObject
 
 from .declared import Declared
@@ -69,7 +70,7 @@ class qSlicerCoreIOManager(QObject, metaclass=Declared):
         name = properties.get("name") or path.name.split(".")[0]
         if not path.is_file():
             if messages is not None:
-                messages.AddMessage(slicer.vtkCommand.ErrorEvent if hasattr(slicer, "vtkCommand") else 0, f"no {path}")
+                messages.AddMessage(vtk.vtkCommand.ErrorEvent, f"there is no file {path}")
             return False
         node = self._read(kind, path, name, properties)
         if node is not None and loaded is not None:
@@ -81,6 +82,8 @@ class qSlicerCoreIOManager(QObject, metaclass=Declared):
         if kind == "VolumeFile":
             options = 1 if properties.get("labelmap") else 0
             node = logics.GetModuleLogic("Volumes").AddArchetypeVolume(str(path), name, options)
+            if node is not None and properties.get("labelmap"):
+                node.GetDisplayNode().SetAndObserveColorNodeID("vtkMRMLColorTableNodeLabels")
             if node is not None and properties.get("show", True):
                 selection = logics.GetSelectionNode()
                 if properties.get("labelmap"):

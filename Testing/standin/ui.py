@@ -3,12 +3,12 @@
 import xml.etree.ElementTree as ET
 from typing import Any
 
-from PySide6.QtCore import QBuffer, QByteArray, QIODevice
+from PySide6.QtCore import QBuffer, QByteArray, QIODevice, QObject, Qt
 from PySide6.QtUiTools import QUiLoader as Loader
 from PySide6.QtWidgets import QWidget
 
 from .declared import Declared
-from .facade import Wrapper, unwrap, wrap
+from .facade import Wrapper, facadeOf, lookUp, unwrap, wrap
 
 CUSTOM: dict[str, type] = {}
 """Stand-in classes by name."""
@@ -23,33 +23,20 @@ class _Loader(Loader):
         return widget
 
 
+DESIGNERS = {"buddy"}
+"""Names that .ui files give as properties, and that Qt's loader understands, without being properties of Qt."""
+
+
 class QUiLoader:
     """Makes widgets from a .ui file. What a class does not have is an error, where Qt only prints a warning."""
 
     def load(self, file: Wrapper, parent: Wrapper | None = None) -> Any:
         """The root widget that an open QFile describes."""
         root = ET.fromstring(file.readAll().data())
-        known = Loader().availableWidgets()
-        own: list[tuple[str, ET.Element]] = []
-        dynamic: list[tuple[str, str, str]] = []
-        for element in root.iter("widget"):
-            kind, name = element.get("class", ""), element.get("name", "")
-            if kind not in CUSTOM and kind not in known and kind != "Line":
-                raise RuntimeError(f"no widget class {kind} for {name}")
-            base = _native(CUSTOM[kind]) if kind in CUSTOM else None
-            native = set() if base is None else _properties(base)
-            for item in element.findall("property"):
-                label = item.get("name", "")
-                if item.get("stdset") == "0" and kind not in CUSTOM:
-                    continue
-                if base is not None and label not in native:
-                    element.remove(item)
-                    if item.get("stdset") == "0" and label not in _properties(CUSTOM[kind]):
-                        dynamic.append((name, label, item[0].text or ""))
-                    else:
-                        own.append((name, item))
+        own = [item for element in root.iter("widget") for item in _taken(element)]
         links = [
-            tuple(c.findtext(k, "") for k in ("sender", "signal", "receiver", "slot")) for c in root.iter("connection")
+            [link.findtext(part, "") for part in ("sender", "signal", "receiver", "slot")]
+            for link in root.iter("connection")
         ]
         for connections in root.findall("connections"):
             root.remove(connections)
@@ -59,19 +46,35 @@ class QUiLoader:
         loaded = _Loader().load(buffer, unwrap(parent))
         if loaded is None:
             return None
-        widgets = {w.objectName(): w for w in [loaded, *loaded.findChildren(QWidget)]}
-        keep = {name: wrap(widget) for name, widget in widgets.items()}
-        for name, label, text in dynamic:
-            widgets[name].setProperty(label, text)
+        named = {each.objectName(): wrap(each) for each in [loaded, *loaded.findChildren(QObject)]}
         for name, item in own:
-            setattr(keep[name], item.get("name", ""), _value(item[0], CUSTOM[type(widgets[name]).__name__]))
-        actions = {a.objectName(): a for a in loaded.actions()}
+            label, kind = item.get("name", ""), type(unwrap(named[name]))
+            if label in _properties(kind):
+                setattr(named[name], label, _value(item[0], kind))
+            else:
+                named[name].setProperty(label, item[0].text or "")
         for sender, signal, receiver, slot in links:
-            source = keep.get(sender) or wrap(actions[sender])
-            target = keep.get(receiver) or wrap(actions[receiver])
-            source.connect(signal, target, slot)
-        loaded._keep = keep
+            named[sender].connect(signal, named[receiver], slot)
         return wrap(loaded)
+
+
+def _taken(element: ET.Element) -> list[tuple[str, ET.Element]]:
+    """Take out of a widget's element the properties that Qt's loader cannot set; refuse what the class lacks."""
+    kind, name = element.get("class", ""), element.get("name", "")
+    if kind == "Line":
+        return []
+    if kind not in CUSTOM and kind not in Loader().availableWidgets():
+        raise RuntimeError(f"no widget class {kind} for {name}")
+    qtClass = CUSTOM[kind] if kind in CUSTOM else lookUp(kind)._qtClass
+    native, taken = _properties(_native(qtClass)), []
+    for item in element.findall("property"):
+        label = item.get("name", "")
+        if item.get("stdset") != "0" and label not in _properties(qtClass) | DESIGNERS:
+            raise RuntimeError(f"{kind} ({name}) has no property {label}")
+        if kind in CUSTOM and label not in native | DESIGNERS:
+            element.remove(item)
+            taken.append((name, item))
+    return taken
 
 
 def _properties(qtClass: Any) -> set[str]:
@@ -100,12 +103,8 @@ def _value(element: ET.Element, kind: Any) -> Any:
 
 
 def _constant(path: list[str], kind: Any) -> int:
-    from .facade import facadeOf, lookUp
-
     if path[0] == "Qt":
-        from .facade import QtCore
-
-        return getattr(facadeOf(QtCore.Qt), path[-1])
+        return getattr(facadeOf(Qt), path[-1])
     owner = facadeOf(CUSTOM[path[0]]) if path[0] in CUSTOM else lookUp(path[0])
     return getattr(owner, path[-1])
 
