@@ -78,6 +78,7 @@ class Case:
     startTransform: vtkMRMLTransformNode
     pose: vtkMRMLLinearTransformNode
     showStart: Annotated[bool, Default(True)]
+    usedStart: str
 
     # Registration and what came of it.
     translation: Annotated[str, Choice(["acmt", "none"]), Default("acmt")]
