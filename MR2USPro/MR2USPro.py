@@ -220,7 +220,7 @@ class MR2USProLogic(ScriptedLoadableModuleLogic):
 
     def simulateExam(
         self, frames: int = SAMPLE_FRAMES, level: str = "medium", seed: int = 0, callbacks: Callbacks | None = None
-    ) -> SimulatedExam:
+    ) -> Any:
         """Simulate an exam with known truth, in Slicer's cache folder, and load its MR.
 
         Args:

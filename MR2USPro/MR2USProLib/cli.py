@@ -116,7 +116,10 @@ def reconstruct(
         float | None, typer.Option(help="Millimetres per pixel, where the file does not say or says it wrong.", min=0)
     ] = None,
     matcher: Annotated[
-        Literal["auto", "sift", "orb"], typer.Option(help="Features to stitch with; auto keeps the better.")
+        Literal["auto", "layers", "sift", "orb"],
+        typer.Option(
+            help="How to stitch: grey levels, or key points; auto tries them in this order, until one is good."
+        ),
     ] = "auto",
     exclude: Annotated[
         str | None, typer.Option(metavar="FRAME,FRAME", help="Frames that are not used, counted from 0.")

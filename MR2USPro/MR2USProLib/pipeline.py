@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .translation.acmt import Translation
     from .video.exam import Exam
 
-Matcher = Literal["auto", "sift", "orb"]
+Matcher = Literal["auto", "layers", "sift", "orb"]
 Fill = Literal["dip", "linear", "none"]
 Preset = Literal["fast", "balanced", "paper"]
 

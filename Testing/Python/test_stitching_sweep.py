@@ -34,9 +34,9 @@ def simulated() -> Sweep:
     return s
 
 
-@pytest.fixture(scope="module")
-def stitched(simulated: Sweep) -> Stitching:
-    return stitch(simulated.frames, matcher="orb")
+@pytest.fixture(scope="module", params=["orb", "layers"])
+def stitched(simulated: Sweep, request) -> Stitching:
+    return stitch(simulated.frames, matcher=request.param)
 
 
 def test_offsets_are_true_to_a_fraction_of_a_pixel(simulated, stitched):
@@ -143,13 +143,20 @@ def test_spoilt_first_frame_is_left_out():
     assert np.abs(error).max() < 0.5
 
 
-def test_auto_keeps_the_matcher_of_higher_quality(simulated):
+def test_auto_is_content_with_a_good_stitching(simulated):
+    auto, layers = (stitch(simulated.frames, matcher=name) for name in ("auto", "layers"))
+    assert auto.matcher == "layers"
+    assert np.array_equal(auto.offsets_px, layers.offsets_px)
+
+
+def test_auto_keeps_the_matcher_of_highest_quality(simulated, monkeypatch):
+    monkeypatch.setattr("MR2USProLib.reconstruction.mosaic.GOOD_QUALITY", 1.0)
     frames = simulated.frames[:7]
-    both = {name: stitch(frames, matcher=name) for name in ("sift", "orb")}
+    each = {name: stitch(frames, matcher=name) for name in ("layers", "sift", "orb")}
     auto = stitch(frames, matcher="auto")
-    assert auto.quality == max(both["sift"].quality, both["orb"].quality)
-    assert np.array_equal(auto.offsets_px, both[auto.matcher].offsets_px)
-    assert np.array_equal(auto.map, both[auto.matcher].map, equal_nan=True)
+    assert auto.quality == max(found.quality for found in each.values())
+    assert np.array_equal(auto.offsets_px, each[auto.matcher].offsets_px)
+    assert np.array_equal(auto.map, each[auto.matcher].map, equal_nan=True)
 
 
 def test_same_frames_same_answer(simulated):

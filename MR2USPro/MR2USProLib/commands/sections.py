@@ -35,6 +35,9 @@ def facts(record: Record) -> dict[str, str]:
     return told
 
 
+HOW = {"layers": "their grey levels", "sift": "SIFT features", "orb": "ORB features"}
+
+
 def reconstruction_section(exam: Exam, result: Reconstruction, truth_mm: NDArray | None = None) -> Section:
     """The map, the positions (beside the true ones, where they are known) and the filled volume."""
     stitching = result.stitching
@@ -43,7 +46,7 @@ def reconstruction_section(exam: Exam, result: Reconstruction, truth_mm: NDArray
     status = np.asarray(stitching.status)
     found = int(np.sum(status == "ok"))
     text = [
-        f"{found} of {len(status)} frames were found on the sagittal map by {stitching.matcher.upper()} features; "
+        f"{found} of {len(status)} frames were found on the sagittal map by {HOW[stitching.matcher]}; "
         f"the probe moved over {np.ptp(positions):.1f} mm."
     ]
     if found < len(status):

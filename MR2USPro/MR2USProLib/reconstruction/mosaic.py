@@ -13,17 +13,21 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..progress import SILENT, Progress
-from .features import FeatureName
 from .growing_map import GrowingMap
+from .layers import follow_layers
 from .localisation import Track, feather, follow
 from .pins import pinned
 from .polish import polish
 from .probe_layer import ProbeLayer
 
-Matcher = Literal["auto", "sift", "orb"]
+Matcher = Literal["auto", "layers", "sift", "orb"]
+OneMatcher = Literal["layers", "sift", "orb"]
 
 LONGEST_GAP = 10
 """Frames that failed in a row are interpolated up to this many; beyond, nobody knows how the probe moved."""
+
+GOOD_QUALITY = 0.6
+"""With a stitching as good as that, ``auto`` tries no other way."""
 
 MOST_FAILED = 1 / 3
 """With a larger share of frames that failed, the whole stitching is not to be trusted."""
@@ -41,7 +45,7 @@ class Stitching:
 
     Attributes:
         offsets_px: (n, 2) [x, y] of each frame's top-left pixel, relative to the first frame that was placed.
-        matches: (n,) matched key points of each frame.
+        matches: (n,) matched key points of each frame, or with ``layers`` the blocks in which it was compared.
         inliers: (n,) matches that agree on the frame's offset.
         confidence: (n,) in [0, 1]: correlation of frame and map times the share of inliers in the two largest clusters,
             0 for frames that were not placed by matching.
@@ -51,9 +55,9 @@ class Stitching:
         residual_px: (n,) root mean square spread of the inliers about the offset, NaN unless ``ok``.
         map: float32 (rows, columns), mean grey level of the frames that are ``ok``, NaN where nothing was seen.
         map_origin_px: offset [x, y] of the map's first pixel.
-        matcher: ``sift`` or ``orb``, the one that was used.
-        quality: share of frames placed by matching times their median correlation with the map as it grew, in [0, 1];
-            ``auto`` keeps the matcher with the higher one.
+        matcher: ``layers``, ``sift`` or ``orb``, the one that was used.
+        quality: share of frames that were placed times their median correlation with the map, in [0, 1]; ``auto`` keeps
+            the matcher with the highest one.
     """
 
     offsets_px: NDArray[np.float64]
@@ -87,13 +91,15 @@ def stitch(
 ) -> Stitching:
     """Stitch sagittal frames to a map and locate each on it.
 
-    What moves with the probe is removed first; then each frame is matched against the map that has grown so far, DBSCAN
-    keeps the largest cluster of coordinate differences, and its mean is the frame's offset. At the end correlation
-    polishes all offsets to fractions of a pixel.
+    What moves with the probe is removed first. Then either the grey levels of each frame are laid on the map where they
+    fit best (``layers``, see :mod:`.layers`), or, as in the paper, its key points are matched against the map that has
+    grown so far (``sift``, ``orb``): DBSCAN keeps the largest cluster of coordinate differences, its mean is the
+    frame's offset, and at the end correlation polishes all offsets to fractions of a pixel.
 
     Args:
         frames: uint8 (frame, row, column), columns along the direction of motion.
-        matcher: key points to use; ``auto`` runs both and keeps the better by :attr:`Stitching.quality`.
+        matcher: how; ``auto`` takes ``layers`` and, where that is not good enough, tries the key points as well and
+            keeps the best by :attr:`Stitching.quality`.
         excluded: frames that are not looked at.
         pinned_px: frames and the places [x] that they shall hold; see :func:`.pins.pinned`.
         progress: told before every frame.
@@ -117,21 +123,21 @@ def stitch(
             "The sagittal frames are black or do not change over time: check the file and --sagittal-roi, and give a "
             "sweep in which the probe moves."
         )
-    names: tuple[FeatureName, ...] = ("orb", "sift") if matcher == "auto" else (matcher,)
-    shares = np.linspace(0, 0.85, len(names) + 1)
-    tracks = [
-        follow(frames, layer, name, progress.part(start, end), excluded)
-        for name, start, end in zip(names, shares[:-1], shares[1:], strict=True)
-    ]
-    qualities = [float(track.quality * len(frames) / len(used)) for track in tracks]
-    best = int(np.argmax(qualities))
-    failed = len(used) - int(tracks[best].placed.sum())
+    attempts: dict[OneMatcher, Track] = {}
+    qualities: dict[OneMatcher, float] = {}
+    for name, (start, end) in _ways(matcher):
+        attempts[name] = _attempt(frames, layer, name, excluded, progress.part(start, end))
+        qualities[name] = attempts[name].quality * len(frames) / len(used)
+        if matcher == "auto" and qualities[name] > GOOD_QUALITY:
+            break
+    best = max(qualities, key=lambda name: qualities[name])
+    track = attempts[best]
+    failed = len(used) - int(track.placed.sum())
     if failed > MOST_FAILED * len(used) or len(used) - failed < 2:
         raise InputError(
             f"{failed} of {len(used)} sagittal frames could not be matched to the map: choose a slower, steadier "
             "part of the sweep, check that --sagittal-roi holds the sagittal view alone, or try another --matcher."
         )
-    track = polish(frames, layer, tracks[best], progress.part(0.85, 0.95))
     offsets, status = _complete(track, excluded)
     offsets[:, 0] = pinned(offsets[:, 0], pinned_px or {})
     track = replace(track, offsets_px=np.where(track.placed[:, None], offsets, np.nan))
@@ -145,9 +151,24 @@ def stitch(
         track.residual_px,
         picture,
         origin,
-        names[best],
+        best,
         qualities[best],
     )
+
+
+def _ways(matcher: Matcher) -> list[tuple[OneMatcher, tuple[float, float]]]:
+    """What is tried, with its share of the progress."""
+    if matcher == "auto":
+        return [("layers", (0.0, 0.5)), ("orb", (0.5, 0.7)), ("sift", (0.7, 0.95))]
+    return [(matcher, (0.0, 0.95))]
+
+
+def _attempt(
+    frames: NDArray[np.uint8], layer: ProbeLayer, name: OneMatcher, excluded: Set[int], progress: Progress
+) -> Track:
+    if name == "layers":
+        return follow_layers(frames, layer, progress, excluded)
+    return polish(frames, layer, follow(frames, layer, name, progress.part(0, 0.9), excluded), progress.part(0.9, 1))
 
 
 def _complete(track: Track, excluded: Set[int]) -> tuple[NDArray[np.float64], tuple[str, ...]]:
