@@ -289,6 +289,8 @@ class MR2USRegisterLogic(ScriptedLoadableModuleLogic):
         Raises:
             InputError: a node is empty, no target, or was itself carried.
         """
+        for node in nodes:  # all of them first, so that either all are carried or none
+            carrying.check(node)
         return [carrying.carry(node, deformation) for node in nodes]
 
     def checkerboard(self, mr: Any, trus: Any, tileMm: float = 10.0, node: Any = None) -> Any:

@@ -19,6 +19,21 @@ from .section import Section
 BOX_MM = np.array([55.0, 45.0, 45.0])
 """Size of a new box: a usual prostate and a little around it, right to left, front to back, feet to head."""
 LITTLE_OVERLAP = 0.6
+ROWS = {
+    "boxes": ("boxesLabel", "placeBoxesButton"),
+    "landmarks": (
+        "landmarksHintLabel",
+        "mrLandmarksLabel",
+        "mrLandmarksSelector",
+        "mrPlaceWidget",
+        "trusLandmarksLabel",
+        "trusLandmarksSelector",
+        "trusPlaceWidget",
+        "landmarksLabel",
+    ),
+    "transform": ("transformLabel", "transformSelector"),
+}
+"""Widgets that belong to one kind of start."""
 
 
 class AlignSection(Section):
@@ -40,6 +55,7 @@ class AlignSection(Section):
         self._dragging = False
         self._shown: tuple[str, str] | None = None
         self._told = ""
+        self.ui.useButton.connect("clicked(bool)", self._onUse)
         self.ui.placeBoxesButton.connect("clicked(bool)", self._onPlaceBoxes)
         self.ui.mrPlaceWidget.connect("activeMarkupsPlaceModeChanged(bool)", self._onPlacingMr)
         self.ui.trusPlaceWidget.connect("activeMarkupsPlaceModeChanged(bool)", self._onPlacingTrus)
@@ -58,8 +74,8 @@ class AlignSection(Section):
         return startPose.need(self.case)
 
     def done(self) -> bool:
-        """Whether the start is known and both images show the same place."""
-        return not self.need() and self.case is not None and self.case.pose is not None and self.case.warped is not None
+        """Whether the user said that this start is good enough, or registered from it."""
+        return not self.need() and self.case is not None and self.case.usedStart == startPose.choice(self.case)
 
     def cleanup(self) -> None:
         """Let go of the case and its nodes."""
@@ -77,12 +93,9 @@ class AlignSection(Section):
             [case.mr, case.trus, case.mrBox, case.trusBox, case.mrLandmarks, case.trusLandmarks, case.startTransform]
         )
         self._start.show(case.start)
-        for start, widget in (
-            ("boxes", self.ui.boxesWidget),
-            ("landmarks", self.ui.landmarksWidget),
-            ("transform", self.ui.transformWidget),
-        ):
-            widget.visible = case.start == start
+        for start, names in ROWS.items():
+            for name in names:
+                getattr(self.ui, name).visible = case.start == start
         for place, node in ((self.ui.mrPlaceWidget, case.mrLandmarks), (self.ui.trusPlaceWidget, case.trusLandmarks)):
             if place.currentNode() is not node:
                 place.setCurrentNode(node)
@@ -93,6 +106,8 @@ class AlignSection(Section):
         self.ui.overlapLabel.text = trouble or self._overlapText(case)
         self.ui.overlapLabel.visible = bool(self.ui.overlapLabel.text)
         self.ui.landmarksLabel.text = self._landmarksText(case)
+        self.ui.useButton.text = self.need() or (_("This start is used") if self.done() else _("Use this start"))
+        self.ui.useButton.enabled = not self.need() and not self.done()
         if self.need() != self._told:  # markups do not tell the case, which the other sections follow
             self._told = self.need()
             case.parameterNode.Modified()
@@ -115,7 +130,7 @@ class AlignSection(Section):
             there = any(composite.GetBackgroundVolumeID() == pair[1] for composite in sliceLayers.compositeNodes())
             sliceLayers.show(case.trus, case.mr, 0.5)
             if not there:
-                sliceLayers.fit()
+                sliceLayers.fit(case.trus)
         self._shown = pair
 
     def _overlapText(self, case: Case) -> str:
@@ -155,6 +170,10 @@ class AlignSection(Section):
                 for field, name in (("mrLandmarks", _("MR landmarks")), ("trusLandmarks", _("TRUS landmarks"))):
                     if getattr(case, field) is None:
                         setattr(case, field, slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", name))
+
+    def _onUse(self, checked: bool = False) -> None:
+        assert self.case is not None
+        self.case.usedStart = startPose.choice(self.case)
 
     def _onPlaceBoxes(self, checked: bool = False) -> None:
         from MR2USProLib import mrml

@@ -44,10 +44,8 @@ class Target:
     shift: float
 
 
-def carry(node: Any, deformation: Any) -> Any:
-    """A copy of a markups or segmentation node where the deformation puts it; an earlier copy is overwritten.
-
-    The node lies in the MR where it is seen there now: when the MR is under a transform, so is the target.
+def check(node: Any) -> None:
+    """See that a node can be carried.
 
     Raises:
         InputError: the node is no target, is empty, or was itself carried.
@@ -64,6 +62,14 @@ def carry(node: Any, deformation: Any) -> Any:
         )
     if not _parts(node):
         raise InputError(_("{name} is empty: draw it on the MR first.").format(name=node.GetName()))
+
+
+def carry(node: Any, deformation: Any) -> Any:
+    """A copy of a markups or segmentation node where the deformation puts it; an earlier copy is overwritten.
+
+    The node lies in the MR where it is seen on it now: when the MR is under a transform, so is the target. The node
+    itself is hidden: seen over the TRUS, it would point to the wrong place.
+    """
     copy = carriedFrom(node)
     if copy is None:
         copy = slicer.mrmlScene.AddNewNodeByClass(node.GetClassName())
@@ -75,6 +81,7 @@ def carry(node: Any, deformation: Any) -> Any:
     if node.GetDisplayNode() is not None:
         copy.GetDisplayNode().CopyContent(node.GetDisplayNode())
         copy.GetDisplayNode().SetVisibility(True)
+        node.GetDisplayNode().SetVisibility(False)  # over the TRUS it would be seen where it does not belong
     # First to the MR's own coordinates, as if it were under no transform, then to the TRUS.
     copy.ApplyTransform(_toMr(node, deformation))
     copy.SetAndObserveTransformNodeID(deformation.GetID())

@@ -107,7 +107,7 @@ class RegisterSection(Section):
     def _showFigures(self, case: Case) -> None:
         figures = json.loads(case.registerResults) if case.registerResults and case.warped is not None else None
         table = self.ui.figuresTable
-        table.visible = self.ui.verdictLabel.visible = figures is not None
+        self.ui.figuresBox.visible = self.ui.verdictLabel.visible = figures is not None
         if figures is None:
             return
         self.ui.verdictLabel.text = "\n".join(registerWords.verdict(figures))
@@ -146,6 +146,7 @@ class RegisterSection(Section):
                 onEvent=self._onEvent,
             ),
         )
+        case.usedStart = startPose.choice(case)
         self._live = LiveRegistration(self.logic.runner, trus)
         self.ui.lossesButton.visible = True
         self.ui.lossesButton.checked = True

@@ -14,6 +14,7 @@ from MR2USProLib.errors import InputError
 from . import deformationDisplay, sliceLayers
 from .case import Case
 from .choiceBox import ChoiceBox
+from .registered import STALE
 from .section import Section
 
 GRAY, COLOR = "vtkMRMLColorTableNodeGrey", "vtkMRMLColorTableNodeWarm1"
@@ -72,8 +73,9 @@ class ReviewSection(Section):
         return _("Register first") if self._pair() is None else ""
 
     def done(self) -> bool:
-        """Whether there is a result that is being looked at."""
-        return not self.need() and self.case is not None and not self.case.showStart
+        """Whether the user went on from looking at the last result to carrying targets by it."""
+        table = self.case.targetTable if self.case is not None else None
+        return table is not None and not table.GetAttribute(STALE)
 
     def cleanup(self) -> None:
         """Stop the flicker and let go of the case."""

@@ -61,10 +61,11 @@ def _present(nodeId: str | None) -> str | None:
     return nodeId if nodeId and slicer.mrmlScene.GetNodeByID(nodeId) else None
 
 
-def fit() -> None:
-    """Move and zoom the slices so that the background fills them."""
+def fit(volume: Any) -> None:
+    """Move and zoom the slices so that a volume fills them, whatever else is shown."""
     for logic in slicer.app.applicationLogic().GetSliceLogics():
-        logic.FitSliceToBackground()
+        width, height = logic.GetSliceNode().GetDimensions()[:2]
+        logic.FitSliceToVolume(volume, width, height)
 
 
 def jumpTo(ras: Any) -> None:

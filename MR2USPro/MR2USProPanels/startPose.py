@@ -57,6 +57,11 @@ def update(logic: Any, case: Case) -> Any:
     return pose
 
 
+def choice(case: Case) -> str:
+    """Pair and kind of start, which is another text when any of them is changed; see ``Case.usedStart``."""
+    return f"{case.mr.GetID()} {case.trus.GetID()} {case.start}"
+
+
 def regionOf(case: Case) -> Any:
     """The box in the TRUS that is registered; None where all of it is."""
     return case.trusBox if case.start == "boxes" else None

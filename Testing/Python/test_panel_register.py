@@ -134,6 +134,11 @@ def test_the_mr_lies_at_the_start_while_it_is_aligned(panel, case, images, slice
     assert case.mr.GetTransformNodeID() == case.pose.GetID()
     assert shown((case.trus.GetID(), case.mr.GetID(), 0.5))
     assert "100 %" in align.overlapLabel.text
+    assert not section(panel, "Align").done()
+    align.useButton.click()
+    slicerApp.process(0.05)
+    assert section(panel, "Align").done()
+    assert (align.useButton.text, align.useButton.enabled) == ("This start is used", False)
     picture(slicerApp, panel, "centers")
     align.showStartCheckBox.click()
     slicerApp.process(0.05)
@@ -263,7 +268,9 @@ def test_says_in_words_what_came_of_it(panel, result, slicerApp):
     texts = [register.figuresTable.item(row, 0).text() for row in range(register.figuresTable.rowCount)]
     assert "Shift beyond the start, mean" in texts
     assert result.mr.GetTransformNodeID() is None  # the MR is back where its file puts it
+    register.figuresBox.collapsed = False
     picture(slicerApp, panel, "result")
+    register.figuresBox.collapsed = True
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -422,7 +429,12 @@ def test_targets_land_where_the_engine_puts_them(panel, result, images, slicerAp
     start = transforms.as_affine(initial())
     moved = np.linalg.norm(transforms.map_points(points * FLIP, start.GetInverse()) * FLIP - expected, axis=1)
     assert [table.item(row, 3).text() for row in range(3)] == [f"{x:.1f}" for x in moved]
+    assert not lesions.GetDisplayVisibility()
+    assert slicer.util.getNode("Lesions on TRUS").GetDisplayVisibility()
+    for button in panel.buttons:
+        button.collapsed = button.text != "Targets"
     picture(slicerApp, panel, "targets")
+    panel.buttons[0].collapsed = panel.buttons[1].collapsed = panel.buttons[2].collapsed = False
 
     table.cellClicked(1, 0)
     for node in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
