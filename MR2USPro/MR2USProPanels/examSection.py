@@ -56,6 +56,7 @@ class ExamSection(Section):
 
     def setCase(self, case: Case | None) -> None:
         """Show another case, or none."""
+        self.row.showFor(case)
         super().setCase(case)
         self._followBoxes()
 
@@ -110,6 +111,7 @@ class ExamSection(Section):
         ):
             for widget in widgets:
                 widget.visible = case.source == source
+        self.ui.hintLabel.visible = not self.done() and not self._found()
         self._followBoxes()
         self._refreshFound()
 

@@ -49,6 +49,11 @@ class FillSection(Section):
         self.ui.showSparseButton.connect("clicked(bool)", self._onShowSparse)
         self.ui.outlinesBox.connect("toggled(bool)", self._onOutlines)
 
+    def setCase(self, case: Case | None) -> None:
+        """Show another case, or none."""
+        self.row.showFor(case)
+        super().setCase(case)
+
     def done(self) -> bool:
         """Whether there is a volume of the present stitching."""
         return self.case is not None and filledVolume(self.case) is not None and not isFillingOutdated(self.case)
@@ -72,6 +77,7 @@ class FillSection(Section):
         self.row.offer(need or text, not need, self._toolTip(need))
         self.ui.resultLabel.text = self._result() if trus is not None else ""
         self.ui.resultLabel.visible = trus is not None
+        self.ui.hintLabel.visible = trus is None
         self.ui.showTrusButton.visible = trus is not None
         self.ui.showSparseButton.visible = trus is not None and case.sparse is not None
         self.ui.outlinesBox.visible = case.outlines is not None

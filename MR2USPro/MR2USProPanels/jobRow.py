@@ -11,6 +11,7 @@ from slicer.i18n import tr as _
 
 from MR2USProLib.jobs.run import Run, State
 
+from .case import Case
 from .jobRunner import JobRunner
 from .section import UI
 
@@ -35,6 +36,7 @@ class JobRow:
         self.onRun: Callable[[], None] = lambda: None
         self._runner = runner
         self._own: Run | None = None
+        self._caseNode: Any = None
         self._text, self._enabled = _("Run"), False
         runner.watchers.append(self.refresh)
         self.ui.runButton.connect("clicked(bool)", self._onButton)
@@ -53,6 +55,15 @@ class JobRow:
         self.refresh()
         self.ui.messageLabel.text = message
         self.ui.messageLabel.visible = bool(message)
+        self.ui.openFolderButton.visible = self.ui.showLogButton.visible = self.ui.showLogButton.checked = False
+
+    def showFor(self, case: Case | None) -> None:
+        """Forget what a job told that belonged to another case."""
+        node = None if case is None else case.parameterNode
+        if node is not None and node is not self._caseNode:
+            self._caseNode = node
+            if not self._runner.busy:
+                self.tell("")
 
     def start(self, begin: Callable[[], None]) -> None:
         """Call what starts a job, and show that job in this row."""

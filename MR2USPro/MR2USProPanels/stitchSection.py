@@ -58,6 +58,11 @@ class StitchSection(Section):
         self.ui.pinButton.connect("clicked(bool)", self._onPin)
         self.ui.showMapButton.connect("clicked(bool)", self._onShowMap)
 
+    def setCase(self, case: Case | None) -> None:
+        """Show another case, or none."""
+        self.row.showFor(case)
+        super().setCase(case)
+
     def done(self) -> bool:
         """Whether the frames are stitched, with all that the user decided about them."""
         return self.case is not None and bool(stitching(self.case)) and not isStitchingOutdated(self.case)
@@ -74,6 +79,7 @@ class StitchSection(Section):
         self.row.offer(self.need() or self._offer(), not self.need(), self._toolTip())
         verdict = stitching(case).get("verdict", {})
         self.ui.verdictArea.visible = bool(verdict)
+        self.ui.hintLabel.visible = not verdict
         if verdict:
             icon = slicer.app.style().standardIcon(getattr(qt.QStyle, ICONS[verdict["level"]]))
             self.ui.verdictIcon.setPixmap(icon.pixmap(ICON_PX, ICON_PX))
