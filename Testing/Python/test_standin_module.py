@@ -251,3 +251,75 @@ def test_a_plot_is_drawn_in_its_color(slicerApp, tmp_path):
     image = QImage(str(tmp_path / "plot.png"))
     colors = [image.pixelColor(x, y).getRgb()[:3] for x in range(300) for y in range(200)]
     assert sum(r > 200 and g < 80 and b < 80 for r, g, b in colors) > 100
+
+
+def test_a_place_button_places_in_the_scene(slicerApp):
+    import slicer
+
+    widget = slicer.qSlicerMarkupsPlaceWidget()
+    widget.setMRMLScene(slicer.mrmlScene)
+    assert not widget.placeButton().enabled
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode")
+    seen = []
+    widget.connect("activeMarkupsPlaceModeChanged(bool)", seen.append)
+    widget.setCurrentNode(node)
+    widget.placeButton().click()
+    interaction = slicer.app.applicationLogic().GetInteractionNode()
+    assert interaction.GetCurrentInteractionMode() == interaction.Place
+    assert slicer.app.applicationLogic().GetSelectionNode().GetActivePlaceNodeID() == node.GetID()
+    interaction.SetCurrentInteractionMode(interaction.ViewTransform)  # as Escape does
+    assert not widget.placeModeEnabled
+    assert seen == [True, False]
+    node.AddControlPoint(1, 2, 3)
+    widget.deleteButton().click()
+    assert node.GetNumberOfControlPoints() == 0
+
+
+def test_a_segment_is_picked(slicerApp):
+    import slicer
+
+    widget = slicer.qMRMLSegmentSelectorWidget()
+    widget.setMRMLScene(slicer.mrmlScene)
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+    first = node.GetSegmentation().AddEmptySegment("a", "Prostate")
+    second = node.GetSegmentation().AddEmptySegment("b", "Urethra")
+    widget.setCurrentNode(node)
+    assert widget.currentSegmentID() == first
+    seen = []
+    widget.connect("currentSegmentChanged(QString)", seen.append)
+    widget.setCurrentSegmentID(second)
+    assert (seen, widget.currentSegmentID()) == ([second], "b")
+
+
+def test_a_list_of_nodes_lets_go_of_the_scene(slicerApp):
+    import gc
+    import weakref
+
+    import slicer
+
+    node = add_volume("MR")
+    combo = slicer.qMRMLNodeComboBox()
+    combo.nodeTypes = ["vtkMRMLScalarVolumeNode"]
+    combo.setMRMLScene(slicer.mrmlScene)
+    assert combo.currentNode() is node
+    gone = weakref.ref(combo._qt)
+    del combo
+    gc.collect()
+    assert gone() is None
+    node.SetName("renamed")
+
+
+def test_checked_nodes_stay_checked(slicerApp):
+    import slicer
+
+    combo = slicer.qMRMLCheckableNodeComboBox()
+    combo.nodeTypes = ["vtkMRMLScalarVolumeNode"]
+    combo.setMRMLScene(slicer.mrmlScene)
+    first, second = add_volume("a"), add_volume("b")
+    seen = []
+    combo.connect("checkedNodesChanged()", lambda: seen.append(1))
+    combo.check(second)
+    add_volume("c")
+    assert combo.checkedNodes() == (second,)
+    assert first in combo.uncheckedNodes()
+    assert seen == [1]

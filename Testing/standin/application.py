@@ -155,9 +155,7 @@ class qMRMLLayoutManager(ctkLayoutFactory, metaclass=Declared):
     def setLayout(self, layout: int) -> None:
         if layout != self._read_layout():
             self._content.layout.GetLayoutNode().SetViewArrangement(layout)
-            self.layoutChanged_int.emit(layout) if hasattr(self, "layoutChanged_int") else self.layoutChanged.emit(
-                layout
-            )
+            self.layoutChanged.emit(layout)
 
     def resetSliceViews(self) -> None:
         for logic in self._content.slices.values():

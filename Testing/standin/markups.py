@@ -1,5 +1,6 @@
 """Stand-ins for Slicer's widgets to place points, pick segments and play sequences."""
 
+import weakref
 from typing import Any
 
 import slicer
@@ -25,14 +26,21 @@ from .nodeComboBox import qMRMLNodeComboBox
 from .qmrml import qMRMLWidget, qSlicerWidget
 
 
-def _watch(widget: Any, node: Any, event: Any, action: Any) -> None:
-    """Call the action at the node's event, instead of that of the node watched before."""
+def _watch(widget: Any, node: Any, event: Any, action: str) -> None:
+    """Call the widget's method at the node's event, instead of at that of the node watched before."""
     previous = widget.__dict__.pop("_watched", None)
     if previous is not None:
         previous[0].RemoveObserver(previous[1])
-    if node is not None:
-        tag = node.AddObserver(event, lambda *_: action() if Shiboken.isValid(widget) else None)
-        widget._watched = (node, tag)
+    if node is None:
+        return
+    me = weakref.ref(widget)  # an observer must not keep alive what nobody else holds
+
+    def observe(*_: Any) -> None:
+        alive = me()
+        if alive is not None and Shiboken.isValid(alive):
+            getattr(alive, action)()
+
+    widget._watched = (node, node.AddObserver(event, observe))
 
 
 def _dot(color: QColor) -> QIcon:
@@ -86,7 +94,7 @@ class qSlicerMarkupsPlaceWidget(qSlicerWidget, metaclass=Declared):
 
     def setMRMLScene(self, scene: Any) -> None:
         super().setMRMLScene(scene)
-        _watch(self, self.interactionNode(), vtk.vtkCommand.ModifiedEvent, self._follow)
+        _watch(self, self.interactionNode(), vtk.vtkCommand.ModifiedEvent, "_follow")
         self._show()
 
     def interactionNode(self) -> Any:
@@ -228,7 +236,7 @@ class qSlicerSimpleMarkupsWidget(qSlicerWidget, metaclass=Declared):
     def _changed(self) -> None:
         node = self.currentNode()
         self._placer.setCurrentNode(node)
-        _watch(self, node, vtk.vtkCommand.AnyEvent, self._fill)
+        _watch(self, node, vtk.vtkCommand.AnyEvent, "_fill")
         self._fill()
         self.markupsNodeChanged.emit()
         self.markupsFiducialNodeChanged.emit()
@@ -286,7 +294,7 @@ class qMRMLSegmentSelectorWidget(qMRMLWidget, metaclass=Declared):
         self._selector.setMRMLScene(scene)
 
     def _changed(self, node: Any) -> None:
-        _watch(self, node, vtk.vtkCommand.AnyEvent, self._fill)
+        _watch(self, node, vtk.vtkCommand.AnyEvent, "_fill")
         self._fill()
         self.currentNodeChanged.emit(node)
         self.currentNodeChanged_bool.emit(node is not None)
@@ -350,7 +358,7 @@ class qMRMLSequenceBrowserSeekWidget(qMRMLWidget, metaclass=Declared):
 
     def setMRMLSequenceBrowserNode(self, node: Any) -> None:
         self._browser = node
-        _watch(self, node, vtk.vtkCommand.ModifiedEvent, self._show)
+        _watch(self, node, vtk.vtkCommand.ModifiedEvent, "_show")
         self._show()
 
     def setSelectedItemNumber(self, number: int) -> None:

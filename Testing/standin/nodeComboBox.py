@@ -41,8 +41,8 @@ class qMRMLNodeComboBox(QWidget, metaclass=Declared):
         self._attributes: dict[tuple[str, str], Any] = {}
         self._labels: dict[str, str] = {}
         self._current: str = ""
-        self._combo.currentIndexChanged.connect(lambda index: self._select(self._combo.itemData(index) or ""))
-        self._combo.activated.connect(lambda _index: self.nodeActivated.emit(self.currentNode()))
+        self._combo.currentIndexChanged.connect(self._picked)  # Qt would keep a lambda, and with it this widget, alive
+        self._combo.activated.connect(self._activated)
         self._refresh()
 
     # The scene
@@ -92,7 +92,12 @@ class qMRMLNodeComboBox(QWidget, metaclass=Declared):
             observed.append((scene, scene.AddObserver(event, changed)))
         observed.append((scene, scene.AddObserver(SceneEvents.NodeAddedEvent, added)))
         observed.append((scene, scene.AddObserver(SceneEvents.NodeAboutToBeRemovedEvent, removing)))
-        self._changed = changed
+
+        def renamed(node: Any, _event: str) -> None:
+            if (widget := alive()) is not None:
+                widget._renamed(node)
+
+        self._onRenamed = renamed
         self._named: dict[str, tuple[Any, int]] = {}
 
     def _forget(self) -> None:
@@ -135,7 +140,7 @@ class qMRMLNodeComboBox(QWidget, metaclass=Declared):
         for node in nodes:
             self._combo.addItem(node.GetName(), node.GetID())
             if node.GetID() not in self._named:
-                tag = node.AddObserver(vtk.vtkCommand.ModifiedEvent, self._renamed)
+                tag = node.AddObserver(vtk.vtkCommand.ModifiedEvent, self._onRenamed)
                 self._named[node.GetID()] = (node, tag)
         self._combo.blockSignals(False)
         identifiers = [node.GetID() for node in nodes]
@@ -147,9 +152,7 @@ class qMRMLNodeComboBox(QWidget, metaclass=Declared):
         else:
             self._select("" if self.noneEnabled or not nodes else identifiers[0])
 
-    def _renamed(self, node: Any, _event: str) -> None:
-        if not Shiboken.isValid(self):
-            return
+    def _renamed(self, node: Any) -> None:
         index = self._combo.findData(node.GetID())
         if index < 0 or not self._shows(node):
             self._refresh()
@@ -196,6 +199,12 @@ class qMRMLNodeComboBox(QWidget, metaclass=Declared):
 
     # The current node
 
+    def _picked(self, index: int) -> None:
+        self._select(self._combo.itemData(index) or "")
+
+    def _activated(self, _index: int) -> None:
+        self.nodeActivated.emit(self.currentNode())
+
     def _select(self, identifier: str) -> None:
         before, self._current = self._current, identifier
         index = self._combo.findData(identifier)
@@ -219,10 +228,7 @@ class qMRMLNodeComboBox(QWidget, metaclass=Declared):
             self._current = identifier  # taken up when the scene comes
         elif identifier and self._combo.findData(identifier) >= 0:
             self._select(identifier)
-        elif self.noneEnabled or not self._nodes():
-            self._select("")
         else:
-            self._combo.setCurrentIndex(-1)
             self._select("")
 
     def setCurrentNodeIndex(self, index: int) -> None:
