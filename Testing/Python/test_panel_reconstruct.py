@@ -76,12 +76,17 @@ def put_into(case):
     case.sagittalFrames, case.transverseFrames = frames
 
 
+def of(section):
+    """Widgets of a section, by name."""
+    return vars(section)["ui"]
+
+
 def button(section):
-    return section.row.ui.runButton
+    return of(section.row).runButton
 
 
 def message(section):
-    label = section.row.ui.messageLabel
+    label = of(section.row).messageLabel
     return label.text if label.visible else ""
 
 
@@ -105,7 +110,7 @@ def job_folders():
 
 
 def table_texts(section):
-    table = section.ui.framesTable
+    table = of(section).framesTable
     return [tuple(table.item(row, column).text() for column in range(4)) for row in range(table.rowCount)]
 
 
@@ -121,10 +126,10 @@ def test_from_a_video_to_a_volume(panel, video, slicerApp, tmp_path):
     exam, stitch, fill = panel.exam, panel.stitch, panel.fill
     panel.look("empty")
     assert [button(s).text for s in (exam, stitch, fill)] == ["Choose a video", *["Read the exam first"] * 2]
-    assert not exam.ui.spacingBox.visible
+    assert not of(exam).spacingBox.visible
 
     # Choosing a file looks into it, which finds the views.
-    exam.ui.videoPath.currentPath = str(video)
+    of(exam).videoPath.currentPath = str(video)
     assert panel.widget.logic.runner.busy
     panel.wait()
     panel.look("looked-into")
@@ -135,17 +140,17 @@ def test_from_a_video_to_a_volume(panel, video, slicerApp, tmp_path):
     ]
     np.testing.assert_allclose(found, boxes, atol=3)
     assert background("Red")[0] is panel.case.picture
-    assert "does not say" in exam.ui.spacingNote.text
-    assert exam.ui.spacingBox.text == "not known"
+    assert "does not say" in of(exam).spacingNote.text
+    assert of(exam).spacingBox.text == "not known"
     assert button(exam).text == "Type the pixel size first"
     assert not button(exam).enabled
 
     # A box that is dragged is read where it was dragged to.
-    exam.ui.spacingBox.value = SAGITTAL_MM
+    of(exam).spacingBox.value = SAGITTAL_MM
     x, y, width, height = boxes[0]
     panel.widget.logic.boxNode(panel.case.picture, (x, y, width - 7, height), "", panel.case.sagittalBox)
     slicerApp.process(0.05)
-    assert f"{width - 7} x {height} pixels" in exam.ui.viewsNote.text
+    assert f"{width - 7} x {height} pixels" in of(exam).viewsNote.text
     panel.press(exam)
     panel.look("read")
     stack = slicer.util.arrayFromVolume(panel.case.sagittalFrames)
@@ -156,15 +161,15 @@ def test_from_a_video_to_a_volume(panel, video, slicerApp, tmp_path):
     assert not panel.case.sagittalBox.GetDisplayVisibility()
 
     # Stitching tells what to think of it and shows the spoilt frame.
-    stitch.ui.matcherBox.currentIndex = 2
+    of(stitch).matcherBox.currentIndex = 2
     panel.press(stitch)
     panel.look("stitched")
     assert panel.case.matcher == "orb"
     used = np.arange(24) != SPOILT
     off = np.abs(positions(panel.case) - truth.positions_mm)[used]
     assert off.max() < 0.2
-    assert "23 of 24 frames" in stitch.ui.verdictLabel.text
-    assert not stitch.ui.verdictIcon.pixmap.isNull()
+    assert "23 of 24 frames" in of(stitch).verdictLabel.text
+    assert not of(stitch).verdictIcon.pixmap.isNull()
     assert [row[0] for row in table_texts(stitch)] == [str(SPOILT)]
     assert stitch.frame == SPOILT
     assert background("Red")[1] == background("Green")[1] == SPOILT
@@ -176,11 +181,11 @@ def test_from_a_video_to_a_volume(panel, video, slicerApp, tmp_path):
 
     # What the user decides about frames is offered, and holds.
     before = nodes()
-    stitch.ui.frameSlider.value = 5
-    stitch.ui.excludeButton.click()
-    stitch.ui.frameSlider.value = 20
-    stitch.ui.pinBox.value = positions(panel.case)[20] + 1.5
-    stitch.ui.pinButton.click()
+    of(stitch).frameSlider.value = 5
+    of(stitch).excludeButton.click()
+    of(stitch).frameSlider.value = 20
+    of(stitch).pinBox.value = positions(panel.case)[20] + 1.5
+    of(stitch).pinButton.click()
     slicerApp.process(0.05)
     panel.look("decided")
     assert button(stitch).text == "Stitch again (1 excluded, 1 pinned)"
@@ -188,16 +193,16 @@ def test_from_a_video_to_a_volume(panel, video, slicerApp, tmp_path):
     assert [row[2] for row in table_texts(stitch)] == [
         "excluded",
         "between others",
-        f"pinned at {stitch.ui.pinBox.value:.1f} mm",
+        f"pinned at {of(stitch).pinBox.value:.1f} mm",
     ]
-    pinned = stitch.ui.pinBox.value
+    pinned = of(stitch).pinBox.value
     panel.press(stitch)
     assert positions(panel.case)[20] == pytest.approx(pinned, abs=0.01)
     assert panel.case.positions.GetCellText(5, 7) == "rejected"
     assert nodes() == before
 
-    fill.ui.methodBox.currentIndex = 1
-    fill.ui.voxelBox.value = 1.0
+    of(fill).methodBox.currentIndex = 1
+    of(fill).voxelBox.value = 1.0
     panel.press(fill)
     panel.look("filled")
     trus = panel.case.trus
@@ -206,8 +211,8 @@ def test_from_a_video_to_a_volume(panel, video, slicerApp, tmp_path):
     assert trus.GetImageData().GetDimensions()[2] == round(np.ptp(sweep)) + 1
     assert panel.case.outlines.GetPolyData().GetNumberOfLines() == 22
     assert all(background(view)[0] is trus for view in ("Red", "Green", "Yellow"))
-    assert "linear interpolation reaches" in fill.ui.resultLabel.text
-    fill.ui.outlinesBox.click()
+    assert "linear interpolation reaches" in of(fill).resultLabel.text
+    of(fill).outlinesBox.click()
     assert not panel.case.outlines.GetDisplayVisibility()
     filled = nodes()
     panel.press(fill)
@@ -227,25 +232,25 @@ def test_from_a_video_to_a_volume(panel, video, slicerApp, tmp_path):
         "Stitch again (1 excluded, 1 pinned)",
         "Make the TRUS volume again",
     ]
-    assert "22 of 23 frames" in stitch.ui.verdictLabel.text
-    assert "linear interpolation reaches" in fill.ui.resultLabel.text
-    assert exam.ui.spacingBox.value == SAGITTAL_MM
+    assert "22 of 23 frames" in of(stitch).verdictLabel.text
+    assert "linear interpolation reaches" in of(fill).resultLabel.text
+    assert of(exam).spacingBox.value == SAGITTAL_MM
     assert all(section.done() for section in (exam, stitch, fill))
     for row, frame in ((0, 5), (1, SPOILT)):
-        stitch.ui.framesTable.selectRow(row)
+        of(stitch).framesTable.selectRow(row)
         assert stitch.frame == frame
     assert background("Red") == (panel.case.sagittalFrames, float(SPOILT))
 
     # Decisions can be taken back; other frames make all of it old.
-    stitch.ui.frameSlider.value = 5
-    stitch.ui.excludeButton.click()
-    stitch.ui.frameSlider.value = 20
-    stitch.ui.pinButton.click()
+    of(stitch).frameSlider.value = 5
+    of(stitch).excludeButton.click()
+    of(stitch).frameSlider.value = 20
+    of(stitch).pinButton.click()
     slicerApp.process(0.05)
     assert button(stitch).text == "Stitch again"
     panel.press(exam)
     assert [button(s).text for s in (stitch, fill)] == ["Stitch", "Stitch first"]
-    assert "older than the stitching" in fill.ui.resultLabel.text
+    assert "older than the stitching" in of(fill).resultLabel.text
     assert panel.case.map is None
 
 
@@ -255,16 +260,16 @@ def test_a_file_for_each_view(panel, tmp_path):
     exam = small_exam()
     write_stack(tmp_path / "sagittal.mha", exam.sagittal, (SAGITTAL_MM, SAGITTAL_MM))
     write_stack(tmp_path / "transverse.mha", exam.transverse, (0.4, 0.4))
-    panel.exam.ui.sourceBox.currentIndex = 1
+    of(panel.exam).sourceBox.currentIndex = 1
     panel.app.process(0.05)
     assert button(panel.exam).text == "Choose a file for each view"
-    panel.exam.ui.sagittalPath.currentPath = str(tmp_path / "sagittal.mha")
+    of(panel.exam).sagittalPath.currentPath = str(tmp_path / "sagittal.mha")
     assert not panel.widget.logic.runner.busy
-    panel.exam.ui.transversePath.currentPath = str(tmp_path / "transverse.mha")
+    of(panel.exam).transversePath.currentPath = str(tmp_path / "transverse.mha")
     panel.wait()
     panel.look("two-files")
-    assert panel.exam.ui.spacingBox.text == "0.38 mm per pixel, from the file"
-    assert "0.38 x 0.38 mm and 0.4 x 0.4 mm" in panel.exam.ui.spacingNote.text
+    assert of(panel.exam).spacingBox.text == "0.38 mm per pixel, from the file"
+    assert "0.38 x 0.38 mm and 0.4 x 0.4 mm" in of(panel.exam).spacingNote.text
     assert panel.case.sagittalBox is None
     panel.press(panel.exam)
     assert panel.case.transverseFrames.GetSpacing()[0] == pytest.approx(0.4)
@@ -276,7 +281,7 @@ def test_a_sequence_of_the_scene(panel):
     from MR2USProLib.mrml import volume_node
     from MR2USProLib.volume import Grid, Volume
 
-    assert panel.exam.ui.sourceBox.count == 2
+    assert of(panel.exam).sourceBox.count == 2
     exam = small_exam()
     sequence = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSequenceNode", "clip")
     for t, picture in enumerate(SCREEN.pictures(exam.sagittal, exam.transverse)):
@@ -284,12 +289,12 @@ def test_a_sequence_of_the_scene(panel):
         sequence.SetDataNodeAtValue(node, str(t))
         slicer.mrmlScene.RemoveNode(node)
     panel.app.process(0.05)
-    panel.exam.ui.sourceBox.currentIndex = 2
+    of(panel.exam).sourceBox.currentIndex = 2
     assert panel.case.source == "sequence"
-    panel.exam.ui.sequenceSelector.setCurrentNode(sequence)
+    of(panel.exam).sequenceSelector.setCurrentNode(sequence)
     panel.wait()
-    assert panel.exam.ui.spacingBox.text == "not known"
-    panel.exam.ui.spacingBox.value = SAGITTAL_MM
+    assert of(panel.exam).spacingBox.text == "not known"
+    of(panel.exam).spacingBox.value = SAGITTAL_MM
     panel.app.process(0.05)
     panel.press(panel.exam)
     x, y, width, height = panel.widget.logic.roiOf(panel.case.sagittalBox, panel.case.picture)
@@ -299,7 +304,7 @@ def test_a_sequence_of_the_scene(panel):
 
 def test_cancelling_leaves_everything_as_it_was(read):
     button(read.stitch).click()
-    read.app.waitUntil(lambda: read.stitch.row.ui.progressBar.value > 0, SECONDS)
+    read.app.waitUntil(lambda: of(read.stitch.row).progressBar.value > 0, SECONDS)
     read.look("stitching")
     assert button(read.stitch).text == "Cancel"
     assert not button(read.fill).enabled
@@ -325,7 +330,7 @@ def test_closing_the_scene_ends_the_job(read):
 
 def test_a_broken_video_says_so(panel, tmp_path):
     (tmp_path / "broken.mp4").write_bytes(b"nothing to see here" * 99)
-    panel.exam.ui.videoPath.currentPath = str(tmp_path / "broken.mp4")
+    of(panel.exam).videoPath.currentPath = str(tmp_path / "broken.mp4")
     panel.wait()
     panel.look("broken-video")
     assert "broken.mp4 could not be decoded" in message(panel.exam)
@@ -335,33 +340,33 @@ def test_a_broken_video_says_so(panel, tmp_path):
 
 
 def test_what_is_missing_is_said(panel, video):
-    panel.exam.ui.videoPath.currentPath = str(video.with_name("lost.avi"))
+    of(panel.exam).videoPath.currentPath = str(video.with_name("lost.avi"))
     panel.app.process(0.05)
     assert button(panel.exam).text == "There is no file lost.avi"
     assert not panel.widget.logic.runner.busy
-    panel.exam.ui.videoPath.currentPath = str(video)
+    of(panel.exam).videoPath.currentPath = str(video)
     panel.wait()
-    panel.exam.ui.spacingBox.value = 0.2
+    of(panel.exam).spacingBox.value = 0.2
     panel.case.sagittalBox.SetCenter(500, 500, 0)
     panel.app.process(0.05)
     assert button(panel.exam).text == "Show the boxes, and drag them onto the two views"
-    assert "not on the picture" in panel.exam.ui.viewsNote.text
+    assert "not on the picture" in of(panel.exam).viewsNote.text
     import slicer
 
     slicer.mrmlScene.RemoveNode(panel.case.sagittalBox)
-    panel.exam.ui.showBoxesButton.click()
+    of(panel.exam).showBoxesButton.click()
     panel.app.process(0.05)
     assert button(panel.exam).text == "Read the exam"
     before = panel.exam._regions()
-    panel.exam.ui.exchangeButton.click()
+    of(panel.exam).exchangeButton.click()
     assert panel.exam._regions() == before[::-1]
 
 
 def test_views_that_were_not_found_must_be_marked(panel, tmp_path):
     still = np.tile(np.arange(200, dtype=np.uint8), (12, 150, 1))
-    panel.exam.ui.videoPath.currentPath = str(write_video(tmp_path / "still.avi", still, "MJPG"))
+    of(panel.exam).videoPath.currentPath = str(write_video(tmp_path / "still.avi", still, "MJPG"))
     panel.wait()
-    panel.exam.ui.spacingBox.value = 0.2
+    of(panel.exam).spacingBox.value = 0.2
     panel.app.process(0.05)
     panel.look("no-views")
     assert button(panel.exam).text == "Drag the boxes onto the two views"
@@ -373,13 +378,13 @@ def test_views_that_were_not_found_must_be_marked(panel, tmp_path):
 def test_deleted_nodes_do_no_harm(read):
     import slicer
 
-    read.stitch.ui.matcherBox.currentIndex = 2
+    of(read.stitch).matcherBox.currentIndex = 2
     read.press(read.stitch)
     slicer.mrmlScene.RemoveNode(read.case.map)
     slicer.mrmlScene.RemoveNode(read.case.frameOutline)
     slicer.mrmlScene.RemoveNode(read.case.chart)
     read.stitch.goTo(3)
-    read.stitch.ui.showMapButton.click()
+    of(read.stitch).showMapButton.click()
     slicer.mrmlScene.RemoveNode(read.case.positions)
     read.app.process(0.05)
     assert button(read.stitch).text == "Stitch"
