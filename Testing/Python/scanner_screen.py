@@ -70,7 +70,8 @@ class Screen:
         if "trace" in self.extras:
             x = np.arange(width)
             curve = height - 40 + (14 * np.sin(x / 9 + 2.3 * t)).astype(int)
-            screen[curve, x] = 210
+            for thick in range(6):
+                screen[curve + thick, x] = 210
         if "depth" in self.extras:
             x, y = self.sagittal_at
             _write(screen, "D 57", (x + 8, y + 200))

@@ -28,6 +28,10 @@ QUIET = 0.25
 """Pixels that change by less than this share of what is usual show no echoes."""
 
 NARROWEST_GAP = 3
+MOST_PIECES = 12
+SPECK = 0.002
+"""A piece of less than this share of all that moves belongs to nothing."""
+
 SMALLEST_SHARE = 0.08
 """A view holds at least this share of all that moves."""
 
@@ -117,42 +121,43 @@ def _moving(pictures: NDArray[np.uint8]) -> Mask:
 def _two_parts(moving: Mask) -> tuple[Mask, ...]:
     """What moves left and right of a gap, or above and below one; nothing where there is no such gap.
 
-    Where there is no gap, the smallest pieces (a clock, a running curve) are left out one after the other until there
-    is one.
+    Small pieces (a clock, a curve that runs) may bridge the gap, and so are left out where that leaves more on either
+    side of one.
     """
     joined = _morphed(moving.astype(np.uint8), cv2.MORPH_CLOSE, NARROWEST_GAP)
     _, pieces, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
     largest_first = 1 + np.argsort(-stats[1:, cv2.CC_STAT_AREA], kind="stable")
     areas = stats[largest_first, cv2.CC_STAT_AREA]
-    enough = int(np.sum(areas >= 0.002 * areas.sum()))
-    for most in range(enough, 1, -1):
+    no_specks = int(np.sum(areas > SPECK * areas.sum()))
+    best, parts = SMALLEST_SHARE * float(moving.sum()), tuple[Mask, ...]()
+    for most in range(min(no_specks, MOST_PIECES), 1, -1):
         left_in = moving & np.isin(pieces, largest_first[:most])
-        cut = _best_cut(left_in)
-        if cut is not None:
-            first, second = left_in.copy(), left_in
-            axis, place = cut
-            if axis == 1:
-                first[:, place:], second[:, :place] = False, False
-            else:
-                first[place:], second[:place] = False, False
-            return _without_strays(first), _without_strays(second)
-    return ()
+        enough, axis, place = _best_cut(left_in)
+        if enough > best:
+            best, parts = enough, _beside(left_in, axis, place)
+    return tuple(_without_strays(part) for part in parts)
 
 
-def _best_cut(moving: Mask) -> tuple[int, int] | None:
-    """Axis and place of the gap that leaves the most on either side."""
-    total, best, found = int(moving.sum()), SMALLEST_SHARE, None
+def _best_cut(moving: Mask) -> tuple[int, int, int]:
+    """How much the gap that leaves most on either side leaves there at least, in px, its axis and its middle."""
+    best, axis_of_best, middle = 0, 0, 0
     for axis in (1, 0):
         profile = moving.sum(axis=1 - axis)
+        before = np.cumsum(profile)
         empty = np.flatnonzero(profile <= 0.004 * moving.shape[1 - axis])
         for strip in np.split(empty, np.flatnonzero(np.diff(empty) > 1) + 1):
-            if len(strip) < NARROWEST_GAP:
-                continue
-            before = profile[: strip[0]].sum() / total
-            share = min(before, 1 - before)
-            if share > best:
-                best, found = share, (axis, int(strip[len(strip) // 2]))
-    return found
+            if len(strip) >= NARROWEST_GAP:
+                place = int(strip[len(strip) // 2])
+                least = int(min(before[place], before[-1] - before[place]))
+                if least > best:
+                    best, axis_of_best, middle = least, axis, place
+    return best, axis_of_best, middle
+
+
+def _beside(moving: Mask, axis: int, place: int) -> tuple[Mask, Mask]:
+    """What lies before and after a place along an axis."""
+    before = np.expand_dims(np.arange(moving.shape[axis]) < place, 1 - axis)
+    return moving & before, moving & ~before
 
 
 def _without_strays(part: Mask) -> Mask:
