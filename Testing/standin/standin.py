@@ -101,16 +101,20 @@ class Standin:
     def openModule(self, name: str, folder: pathlib.Path | None = None) -> Any:
         """Show a module's panel, as choosing it in Slicer's list does. Gives its ScriptedLoadableModuleWidget."""
         panel = self.loadModule(name, folder).widgetRepresentation()
-        if self._open is not None and self._open != panel:
-            self._open.exit()
-            self._open._qt.hide()
         if self._open != panel:
+            self._leave()
             self._open = panel
             panel._qt.resize(480, panel._qt.sizeHint().height())
             panel._qt.show()
             panel.enter()
         self.process()
         return panel.self()
+
+    def _leave(self) -> None:
+        if self._open is not None:
+            self._open.exit()
+            self._open.hide()
+        self._open = None
 
     def clearScene(self) -> None:
         """Close the scene, as File/Close Scene does."""
@@ -178,10 +182,13 @@ class Standin:
         return self._record.openedUrls
 
     def reset(self) -> None:
-        """An empty scene, nothing remembered, default answers and settings."""
+        """No panel open, an empty scene in the usual layout, nothing remembered, default answers and settings."""
+        import slicer
         from PySide6.QtCore import QSettings
 
+        self._leave()
         self.clearScene()
+        self._application.layoutManager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
         QSettings().clear()
         self._record.clear()
 
