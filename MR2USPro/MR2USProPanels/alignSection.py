@@ -19,6 +19,8 @@ from .section import Section
 BOX_MM = np.array([55.0, 45.0, 45.0])
 """Size of a new box: a usual prostate and a little around it, right to left, front to back, feet to head."""
 LITTLE_OVERLAP = 0.6
+MR_COLOR, TRUS_COLOR = (0.95, 0.6, 0.1), (0.1, 0.7, 0.95)
+"""Colors of what is placed in either image."""
 ROWS = {
     "boxes": ("boxesLabel", "placeBoxesButton"),
     "landmarks": (
@@ -167,9 +169,16 @@ class AlignSection(Section):
             case.start = start
             case.showStart = True
             if start == "landmarks":
-                for field, name in (("mrLandmarks", _("MR landmarks")), ("trusLandmarks", _("TRUS landmarks"))):
+                for field, name, label, color in (
+                    ("mrLandmarks", _("MR landmarks"), _("MR %d"), MR_COLOR),
+                    ("trusLandmarks", _("TRUS landmarks"), _("TRUS %d"), TRUS_COLOR),
+                ):
                     if getattr(case, field) is None:
-                        setattr(case, field, slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", name))
+                        points = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", name)
+                        points.SetControlPointLabelFormat(label)
+                        points.CreateDefaultDisplayNodes()
+                        points.GetDisplayNode().SetSelectedColor(*color)
+                        setattr(case, field, points)
 
     def _onUse(self, checked: bool = False) -> None:
         assert self.case is not None
@@ -181,8 +190,8 @@ class AlignSection(Section):
         case = self.case
         assert case is not None
         for field, volume, name, color in (
-            ("mrBox", case.mr, _("Prostate in the MR"), (0.95, 0.6, 0.1)),
-            ("trusBox", case.trus, _("Prostate in the TRUS"), (0.1, 0.7, 0.95)),
+            ("mrBox", case.mr, _("Prostate in the MR"), MR_COLOR),
+            ("trusBox", case.trus, _("Prostate in the TRUS"), TRUS_COLOR),
         ):
             corners = mrml.grid_of(volume).corners()
             size = np.minimum(BOX_MM, 0.7 * np.ptp(corners, axis=0))
@@ -191,6 +200,7 @@ class AlignSection(Section):
             box.CreateDefaultDisplayNodes()
             box.GetDisplayNode().SetSelectedColor(*color)
             box.GetDisplayNode().SetFillVisibility(False)
+            box.GetDisplayNode().SetPropertiesLabelVisibility(False)  # both names would lie on each other
             setattr(case, field, box)
 
     def _onPlacingMr(self, placing: bool) -> None:

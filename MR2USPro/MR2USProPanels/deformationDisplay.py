@@ -7,7 +7,7 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
-COLORS = "vtkMRMLColorTableNodeRainbow"
+COLORS = "vtkMRMLColorTableNodeIron"
 GRID_MM = 5.0
 
 
@@ -20,7 +20,7 @@ def show(beyondStart: Any, magnitude: Any, *, gridLines: bool) -> float:
         gridLines: whether the grid is drawn.
 
     Returns:
-        the length that the brightest color stands for, mm.
+        the length that the last color stands for, mm.
     """
     most = max(float(magnitude.GetImageData().GetScalarRange()[1]), 0.1)
     display = magnitude.GetDisplayNode()

@@ -155,36 +155,32 @@ class ReviewSection(Section):
 
     def _overlay(self, case: Case, trus: Any, mr: Any) -> str:
         sliceLayers.show(trus, mr, case.opacity / 100)
-        return _("{mr} over {trus}. Follow the border of the gland while you change the opacity.").format(
-            mr=mr.GetName(), trus=trus.GetName()
+        return _("{mr} over the TRUS. Follow the border of the gland while you change the opacity.").format(
+            mr=_name(case)
         )
 
     def _checkerboard(self, case: Case, trus: Any, mr: Any) -> str:
         self._keep(case, "reviewPicture", self.logic.checkerboard(mr, trus, case.tileMm, case.reviewPicture))
         sliceLayers.show(case.reviewPicture)
-        return _("Tiles of {mr} and {trus} in turn. Borders should run on from tile to tile.").format(
-            mr=mr.GetName(), trus=trus.GetName()
-        )
+        return _("{mr} and the TRUS in turn. Borders should run on from tile to tile.").format(mr=_name(case))
 
     def _curtain(self, case: Case, trus: Any, mr: Any) -> str:
         picture = self.logic.curtain(mr, trus, case.curtainShare / 100, case.curtainAxis, case.reviewPicture)
         self._keep(case, "reviewPicture", picture)
         sliceLayers.show(picture)
         sides = {
-            "right-left": _("to the patient's right of the curtain, {trus} to the left"),
-            "front-back": _("in front of the curtain, {trus} behind it"),
-            "feet-head": _("below the curtain, {trus} above it"),
+            "right-left": _("{mr} on the patient's right of the curtain, the TRUS on the left."),
+            "front-back": _("{mr} in front of the curtain, the TRUS behind it."),
+            "feet-head": _("{mr} below the curtain, the TRUS above it."),
         }
-        return _("{mr} {side}.").format(mr=mr.GetName(), side=sides[case.curtainAxis].format(trus=trus.GetName()))
+        return sides[case.curtainAxis].format(mr=_name(case))
 
     def _flicker(self, case: Case, trus: Any, mr: Any) -> str:
         sliceLayers.show(trus, mr, float(self._flickered))
         self._timer.setInterval(round(1000 / case.flickerHz))
         if not self._timer.active:
             self._timer.start()
-        return _("{mr} and {trus} in turn. What fits stands still, what does not jumps.").format(
-            mr=mr.GetName(), trus=trus.GetName()
-        )
+        return _("{mr} and the TRUS in turn. What fits stands still, what does not jumps.").format(mr=_name(case))
 
     def _deformation(self, case: Case, trus: Any, mr: Any) -> str:
         if case.beyondStart is None or case.magnitude is None:
@@ -192,10 +188,8 @@ class ReviewSection(Section):
             self._keep(case, "magnitude", self.logic.magnitude(case.beyondStart, case.magnitude))
         sliceLayers.show(trus, case.magnitude, case.opacity / 100)
         most = deformationDisplay.show(case.beyondStart, case.magnitude, gridLines=case.gridLines)
-        self.ui.rangeLabel.text = _("Colors run from 0 to {most:.1f} mm, as the legend in the views tells.").format(
-            most=most
-        )
-        return _("How far the deformation moves the MR beyond the start, over {trus}.").format(trus=trus.GetName())
+        self.ui.rangeLabel.text = _("Red stands for 0 mm, yellow for {most:.1f} mm.").format(most=most)
+        return _("How far the deformation moves the MR beyond the start, over the TRUS.")
 
     def _translated(self, case: Case, trus: Any, mr: Any) -> str:
         sliceLayers.show(case.translatedUs, case.translatedMr, case.opacity / 100)
@@ -245,3 +239,7 @@ class ReviewSection(Section):
 
     def _onLink(self, linked: bool) -> None:
         sliceLayers.link(linked)
+
+
+def _name(case: Case) -> str:
+    return _("The MR before registration") if case.showBefore else _("The MR after registration")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from known_pair import gland, pair, truth
+from MR2USProLib.jobs.run import State
 from MR2USProLib.registration import transforms
 from MR2USProLib.volume import Volume
 from oblique_pair import initial
@@ -168,7 +169,7 @@ def test_a_whole_run(panel, case, slicerApp):
     def over():
         seen.update(node.GetName() for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"))
         seen.update(node.GetName() for node in slicer.util.getNodesByClass("vtkMRMLPlotChartNode"))
-        if "Preview" in seen and "picture" not in seen:
+        if runner.current.fraction > 0.8 and "picture" not in seen:
             seen.add("picture")
             picture(slicerApp, panel, "running")
             if PICTURES:
@@ -180,6 +181,7 @@ def test_a_whole_run(panel, case, slicerApp):
 
     slicerApp.waitUntil(over, 400)
     slicerApp.process(0.3)
+    assert runner.current.state is State.DONE, runner.current.message + "\n".join(runner.current.log)
     assert {"Preview", "Losses"} <= seen
     assert slicer.mrmlScene.GetFirstNodeByName("Preview") is None
     assert not folder.exists()
