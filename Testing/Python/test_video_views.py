@@ -24,6 +24,9 @@ SCREENS = {
     "a clock and a curve that run": Screen(
         transverse_at=(60, 100), sagittal_at=(412, 110), extras=STILL_LIFE | {"clock", "trace", "depth"}
     ),
+    "stacked, above a curve that runs": Screen(
+        sagittal_at=(300, 60), transverse_at=(310, 390), extras=STILL_LIFE | {"trace"}
+    ),
     "on grey, small": Screen(
         sagittal_at=(60, 100), transverse_at=(402, 80), background=30, zoom=0.7, extras=STILL_LIFE
     ),

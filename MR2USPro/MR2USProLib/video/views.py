@@ -32,6 +32,9 @@ MOST_PIECES = 12
 SPECK = 0.002
 """A piece of less than this share of all that moves belongs to nothing."""
 
+CLOSE = 0.1
+"""Pieces of one view lie no further apart than this share of its smaller edge."""
+
 SMALLEST_SHARE = 0.08
 """A view holds at least this share of all that moves."""
 
@@ -161,11 +164,16 @@ def _beside(moving: Mask, axis: int, place: int) -> tuple[Mask, Mask]:
 
 
 def _without_strays(part: Mask) -> Mask:
-    """A view without what moves beside it."""
+    """A view without what moves beside it: its largest piece, and sizeable ones close by that a shadow has cut off."""
     joined = _morphed(part.astype(np.uint8), cv2.MORPH_CLOSE, 9)
     _, pieces, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
-    areas = stats[1:, cv2.CC_STAT_AREA]
-    return part & np.isin(pieces, 1 + np.flatnonzero(areas >= 0.05 * areas.max()))
+    sizeable = stats[1:, cv2.CC_STAT_AREA] >= 0.05 * stats[1:, cv2.CC_STAT_AREA].max()
+    low = stats[1:, [cv2.CC_STAT_LEFT, cv2.CC_STAT_TOP]]
+    high = low + stats[1:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]]
+    largest = int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))
+    apart = np.maximum(low - high[largest], low[largest] - high).max(axis=1)
+    close = apart < CLOSE * (high - low)[largest].min()
+    return part & np.isin(pieces, 1 + np.flatnonzero(sizeable & close))
 
 
 def _box(part: Mask) -> Roi:
