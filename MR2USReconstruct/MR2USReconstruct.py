@@ -4,17 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import slicer
-from slicer import (
-    vtkMRMLMarkupsROINode,
-    vtkMRMLModelNode,
-    vtkMRMLPlotChartNode,
-    vtkMRMLScalarVolumeNode,
-    vtkMRMLSequenceNode,
-    vtkMRMLTableNode,
-)
+from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSequenceNode, vtkMRMLTableNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.ScriptedLoadableModule import (
@@ -26,12 +19,15 @@ from slicer.ScriptedLoadableModule import (
 from MR2USProPanels.environmentSection import EnvironmentSection
 from MR2USProPanels.examSection import ExamSection
 from MR2USProPanels.fillSection import FillSection
+from MR2USProPanels.jobFiles import framesToFile, sequenceToFile, volumeFromFile
 from MR2USProPanels.jobRunner import Callbacks, JobRunner
 from MR2USProPanels.outlines import planesNode
 from MR2USProPanels.panel import Panel
 from MR2USProPanels.positionsChart import chartNode, suspectsNode
+from MR2USProPanels.reconstructed import Filled, Frames, Inspection, Stitching
 from MR2USProPanels.section import Section
 from MR2USProPanels.stitchSection import StitchSection
+from MR2USProPanels.viewBoxes import LEFT, RIGHT, boxNode, halfOf, removeNodes
 
 #
 # MR2USReconstruct
@@ -75,71 +71,12 @@ class MR2USReconstructWidget(Panel):
         """Let go of everything; a job under way is ended."""
         super().cleanup()
         if self.logic is not None:
-            self.logic.runner.cleanup()
+            self.logic.cleanup()
 
 
 #
 # MR2USReconstructLogic
 #
-
-
-class Inspection(NamedTuple):
-    """What an exam's files hold, before they are read.
-
-    Attributes:
-        picture: the first picture of the video, or of the sagittal file.
-        transversePicture: that of the transverse file; None for a video.
-        sagittalBox, transverseBox: where the views lie in the picture; None where each view has a file of its own.
-        results: figures, as MR2USProLib.commands.inspect tells them.
-    """
-
-    picture: vtkMRMLScalarVolumeNode | None = None
-    transversePicture: vtkMRMLScalarVolumeNode | None = None
-    sagittalBox: vtkMRMLMarkupsROINode | None = None
-    transverseBox: vtkMRMLMarkupsROINode | None = None
-    results: Mapping[str, Any] = {}
-
-
-class Frames(NamedTuple):
-    """Both views of an exam as volumes whose slice k is frame k."""
-
-    sagittal: vtkMRMLScalarVolumeNode | None = None
-    transverse: vtkMRMLScalarVolumeNode | None = None
-
-
-class Stitching(NamedTuple):
-    """Where the frames lie.
-
-    Attributes:
-        positions: a row for each frame: ``frame``, ``position_mm``, ``offset_x_px``, ``offset_y_px``, ``matches``,
-            ``inliers``, ``confidence``, ``status``.
-        map: the sagittal frames as one picture, in the sagittal plane of the TRUS volume.
-        suspects: frames that deserve a look: ``frame``, ``position_mm``, ``status``, ``reason``.
-        chart: position over frame.
-        results: figures, as MR2USProLib.commands.stitch tells them; ``verdict`` among them.
-    """
-
-    positions: vtkMRMLTableNode | None = None
-    map: vtkMRMLScalarVolumeNode | None = None
-    suspects: vtkMRMLTableNode | None = None
-    chart: vtkMRMLPlotChartNode | None = None
-    results: Mapping[str, Any] = {}
-
-
-class Filled(NamedTuple):
-    """A TRUS volume.
-
-    Attributes:
-        trus: without gaps.
-        sparse: the frames alone, 0 where nothing was measured.
-        outlines: the frames that were used, as lines.
-        results: figures, as MR2USProLib.commands.fill tells them.
-    """
-
-    trus: vtkMRMLScalarVolumeNode | None = None
-    sparse: vtkMRMLScalarVolumeNode | None = None
-    outlines: vtkMRMLModelNode | None = None
-    results: Mapping[str, Any] = {}
 
 
 class MR2USReconstructLogic(ScriptedLoadableModuleLogic):
@@ -190,20 +127,20 @@ class MR2USReconstructLogic(ScriptedLoadableModuleLogic):
         def load(run: Any) -> Inspection:
             results = run.results
             if (run.file("picture.nrrd")).is_file():
-                picture = _volumeNode(run.file("picture.nrrd"), "Exam picture", old.picture)
+                picture = volumeFromFile(run.file("picture.nrrd"), "Exam picture", old.picture)
                 boxes = [
-                    self.boxNode(picture, region or self.halfOf(results["size_px"], place), name, node)
-                    for region, place, name, node in (
-                        (results["sagittal_roi"], 1, "Sagittal view", old.sagittalBox),
-                        (results["transverse_roi"], 0, "Transverse view", old.transverseBox),
+                    boxNode(picture, region or halfOf(results["size_px"], half), name, node)
+                    for region, half, name, node in (
+                        (results["sagittal_roi"], RIGHT, "Sagittal view", old.sagittalBox),
+                        (results["transverse_roi"], LEFT, "Transverse view", old.transverseBox),
                     )
                 ]
-                self._remove(old.transversePicture)
+                removeNodes(old.transversePicture)
                 return Inspection(picture, None, boxes[0], boxes[1], results)
-            self._remove(old.sagittalBox, old.transverseBox)
+            removeNodes(old.sagittalBox, old.transverseBox)
             return Inspection(
-                _volumeNode(run.file("sagittal.nrrd"), "Sagittal picture", old.picture),
-                _volumeNode(run.file("transverse.nrrd"), "Transverse picture", old.transversePicture),
+                volumeFromFile(run.file("sagittal.nrrd"), "Sagittal picture", old.picture),
+                volumeFromFile(run.file("transverse.nrrd"), "Transverse picture", old.transversePicture),
                 results=results,
             )
 
@@ -241,8 +178,8 @@ class MR2USReconstructLogic(ScriptedLoadableModuleLogic):
 
         def load(run: Any) -> Frames:
             return Frames(
-                _volumeNode(run.file("sagittal.nrrd"), "Sagittal frames", old.sagittal),
-                _volumeNode(run.file("transverse.nrrd"), "Transverse frames", old.transverse),
+                volumeFromFile(run.file("sagittal.nrrd"), "Sagittal frames", old.sagittal),
+                volumeFromFile(run.file("transverse.nrrd"), "Transverse frames", old.transverse),
             )
 
         return self._run("read", parameters, (video, sagittal, transverse, sequence), load, callbacks)
@@ -278,7 +215,7 @@ class MR2USReconstructLogic(ScriptedLoadableModuleLogic):
             suspects = suspectsNode(run.results["suspects"], "Suspect frames", old.suspects)
             return Stitching(
                 positions,
-                _volumeNode(run.file("sagittal_map.nrrd"), "Sagittal map", old.map),
+                volumeFromFile(run.file("sagittal_map.nrrd"), "Sagittal map", old.map),
                 suspects,
                 chartNode(positions, suspects, "Course of the probe", old.chart),
                 run.results,
@@ -287,7 +224,7 @@ class MR2USReconstructLogic(ScriptedLoadableModuleLogic):
         return self.runner.run(
             "stitch",
             parameters,
-            prepare=lambda folder: {"sagittal": _written(sagittalFrames, folder / "sagittal.nrrd")},
+            prepare=lambda folder: {"sagittal": framesToFile(sagittalFrames, folder / "sagittal.nrrd")},
             load=load,
             callbacks=callbacks,
         )
@@ -324,14 +261,14 @@ class MR2USReconstructLogic(ScriptedLoadableModuleLogic):
 
             write_table(positions, folder / "positions.csv")
             return {
-                "transverse": _written(transverseFrames, folder / "transverse.nrrd"),
+                "transverse": framesToFile(transverseFrames, folder / "transverse.nrrd"),
                 "positions": folder / "positions.csv",
             }
 
         def load(run: Any) -> Filled:
             return Filled(
-                _volumeNode(run.file("trus.nrrd"), "TRUS", old.trus),
-                _volumeNode(run.file("trus_sparse.nrrd"), "TRUS sparse", old.sparse),
+                volumeFromFile(run.file("trus.nrrd"), "TRUS", old.trus),
+                volumeFromFile(run.file("trus_sparse.nrrd"), "TRUS sparse", old.sparse),
                 planesNode(run.results["frame_planes"], "Frame planes", old.outlines),
                 run.results,
             )
@@ -373,44 +310,9 @@ class MR2USReconstructLogic(ScriptedLoadableModuleLogic):
         assert filled is not None
         return frames, stitching, filled
 
-    @staticmethod
-    def boxNode(
-        picture: vtkMRMLScalarVolumeNode, roi: Sequence[int], name: str, node: vtkMRMLMarkupsROINode | None = None
-    ) -> vtkMRMLMarkupsROINode:
-        """A box around part of a picture.
-
-        Args:
-            picture: an exam's first picture.
-            roi: x, y, width, height in pixels.
-            name: of a new node.
-            node: to be overwritten.
-        """
-        import numpy as np
-
-        from MR2USProLib.mrml import box_node, grid_of
-
-        x, y, width, height = roi
-        corners = grid_of(picture).to_world(np.array([(x, y, -1), (x + width, y + height, 1)]) - (0.5, 0.5, 0.0))
-        return box_node(corners[0], corners[1], name, node)
-
-    @staticmethod
-    def roiOf(box: vtkMRMLMarkupsROINode, picture: vtkMRMLScalarVolumeNode) -> list[int]:
-        """x, y, width and height, in pixels, of the part of a picture that lies in a box; all 0 where none does."""
-        import numpy as np
-
-        from MR2USProLib.mrml import box_of, grid_of
-
-        grid = grid_of(picture)
-        edges = np.rint(grid.to_index(np.stack(box_of(box)))[:, :2] + 0.5).astype(int)
-        x, y = (int(n) for n in np.clip(edges.min(axis=0), 0, grid.size[:2]))
-        right, bottom = (int(n) for n in np.clip(edges.max(axis=0), 0, grid.size[:2]))
-        return [x, y, right - x, bottom - y] if right > x and bottom > y else [0, 0, 0, 0]
-
-    @staticmethod
-    def halfOf(sizePx: Sequence[int], half: int) -> list[int]:
-        """x, y, width, height of the left (0) or right (1) half of a picture, for the user to correct."""
-        width, height = sizePx
-        return [half * (width // 2) + width // 20, height // 10, width // 2 - width // 10, height - height // 5]
+    def cleanup(self) -> None:
+        """End the job that is under way and let go of the scene."""
+        self.runner.cleanup()
 
     def _run(self, kind: str, parameters: Mapping[str, Any], source: Sequence[Any], load: Any, callbacks: Any) -> Any:
         """A job whose input is an exam: files as they are, a sequence written into the job's folder."""
@@ -419,47 +321,10 @@ class MR2USReconstructLogic(ScriptedLoadableModuleLogic):
         return self.runner.run(
             kind,
             {**parameters, **paths},
-            prepare=lambda folder: {"video": _writtenSequence(sequence, folder / "sequence.nrrd")} if sequence else {},
+            prepare=lambda folder: {"video": sequenceToFile(sequence, folder / "sequence.nrrd")} if sequence else {},
             load=load,
             callbacks=callbacks,
         )
-
-    @staticmethod
-    def _remove(*nodes: Any) -> None:
-        for node in nodes:
-            if node is not None and slicer.mrmlScene.IsNodePresent(node):
-                slicer.mrmlScene.RemoveNode(node)
-
-
-def _volumeNode(path: Path, name: str, node: Any) -> Any:
-    from MR2USProLib.mrml import volume_node
-    from MR2USProLib.volume import Volume, read_image
-
-    return volume_node(Volume.of(read_image(path)), name, node)
-
-
-def _written(frames: Any, path: Path) -> Path:
-    """A stack of frames as a file. Not compressed: the worker reads it once, and the user waits."""
-    import SimpleITK as sitk
-
-    from MR2USProLib.mrml import volume_of
-
-    sitk.WriteImage(volume_of(frames).to_sitk(), str(path))
-    return path
-
-
-def _writtenSequence(sequence: Any, path: Path) -> Path:
-    import numpy as np
-    import SimpleITK as sitk
-
-    from MR2USProLib.mrml import frames_of, grid_of
-    from MR2USProLib.volume import Grid, Volume
-
-    frames = frames_of(sequence)
-    column, row, _depth = grid_of(sequence.GetNthDataNode(0)).spacing_mm
-    grid = Grid(frames.shape[:3], (column, row, 1.0), (0.0, 0.0, 0.0), np.eye(3))
-    sitk.WriteImage(Volume(frames, grid).to_sitk(), str(path))
-    return path
 
 
 #

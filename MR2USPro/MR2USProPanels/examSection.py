@@ -10,6 +10,7 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
+from . import examWords
 from .case import Case
 from .choiceBox import ChoiceBox
 from .jobRow import JobRow
@@ -17,9 +18,9 @@ from .jobRunner import Callbacks
 from .reconstructed import figures, forgetStitching, frameCount, isPresent
 from .section import Section
 from .sliceViews import showInView
+from .viewBoxes import LEFT, RIGHT, SAGITTAL_COLOR, TRANSVERSE_COLOR, boxNode, halfOf, roiOf, showBox
 
 FILES = "*.mp4 *.avi *.mov *.mkv *.m4v *.wmv *.mpg *.mha *.mhd *.nrrd *.nii *.nii.gz *.dcm"
-SAGITTAL_COLOR, TRANSVERSE_COLOR = (0.35, 0.7, 1.0), (1.0, 0.55, 0.1)
 INPUTS = {"video": ("videoFile",), "files": ("sagittalFile", "transverseFile"), "sequence": ("sequence",)}
 """Fields of the case that say what the exam is, by its source."""
 
@@ -121,44 +122,17 @@ class ExamSection(Section):
         boxed = bool(found) and case.source != "files"
         for widget in (self.ui.spacingLabel, self.ui.spacingBox):
             widget.visible = bool(found)
-        _tell(self.ui.spacingNote, self._spacingText(found))
-        _tell(self.ui.viewsNote, self._viewsText(found) if boxed else "")
+        if found:
+            self.ui.spacingBox.specialValueText = examWords.untyped(found)
+        _tell(self.ui.spacingNote, examWords.spacing(found, case.spacingMm))
+        _tell(self.ui.viewsNote, examWords.views(found["views_note"], self._regions()) if boxed else "")
         self.ui.showBoxesButton.visible = self.ui.exchangeButton.visible = boxed
         count = frameCount(case)
         text = _("Read the exam again") if count else _("Read the exam")
         if not found:
             text = _("Look into the exam")
-        self.row.offer(need or text, not need, _toolTip(need))
-        _tell(self.ui.framesLabel, _framesText(case) if count else "")
-
-    def _spacingText(self, found: dict[str, Any]) -> str:
-        assert self.case is not None
-        if not found:
-            return ""
-        seen = found["spacing_mm"]
-        self.ui.spacingBox.specialValueText = (
-            _("{mm:.4g} mm per pixel, from the file").format(mm=seen[0]) if seen else _("not known")
-        )
-        if self.case.spacingMm:
-            return _("You typed the pixel size; what the file may say does not count.")
-        if not seen:
-            how = _("Measure something of known length, such as the depth scale: 40 mm over 210 pixels are 0.1905.")
-            return f"{found['spacing_source']} {how}"
-        sizes = [_("{row:.4g} x {column:.4g} mm").format(row=row, column=column) for row, column in _spacings(found)]
-        return f"{found['spacing_source']} " + _("That is {sizes}. If it is wrong, type another.").format(
-            sizes=_(" and ").join(dict.fromkeys(sizes))
-        )
-
-    def _viewsText(self, found: dict[str, Any]) -> str:
-        lines = [found["views_note"]] if found["views_note"] else []
-        for name, region in zip(
-            (_("Sagittal view (blue)"), _("Transverse view (orange)")), self._regions(), strict=True
-        ):
-            x, y, width, height = region
-            where = _("{width} x {height} pixels from column {x}, row {y}").format(width=width, height=height, x=x, y=y)
-            lines.append(f"{name}: {where if width else _('not on the picture')}")
-        lines.append(_("Drag the boxes in the Red view where they do not fit."))
-        return "\n".join(lines)
+        self.row.offer(need or text, not need, examWords.toolTip(need))
+        _tell(self.ui.framesLabel, examWords.frames(case) if count else "")
 
     def _found(self) -> dict[str, Any]:
         """What was seen in the exam that is chosen now; empty where nobody has looked yet."""
@@ -172,11 +146,7 @@ class ExamSection(Section):
         """x, y, width, height of the sagittal and the transverse box, in pixels; 0 where there is none."""
         case = self.case
         assert case is not None
-        nothing = [0, 0, 0, 0]
-        return [
-            self.logic.roiOf(box, case.picture) if box is not None and case.picture is not None else nothing
-            for box in (case.sagittalBox, case.transverseBox)
-        ]
+        return [roiOf(box, case.picture) for box in (case.sagittalBox, case.transverseBox)]
 
     def _choose(self, field: str, value: Any) -> None:
         """Another source, file or sequence: look into it at once. What the case itself brought here changes nothing."""
@@ -184,6 +154,10 @@ class ExamSection(Section):
             return
         setattr(self.case, field, value)
         self._refreshNow()
+        self.lookInto()
+
+    def lookInto(self) -> None:
+        """Look into the exam's files where that is possible and nobody has yet."""
         if not self.need() and not self._found() and not self.logic.runner.busy:
             self.row.start(self._inspect)
 
@@ -213,7 +187,7 @@ class ExamSection(Section):
                 case.spacingMm = 0.0  # what was typed for another exam says nothing about this one
             if case.sagittalBox is not None and results["views_confidence"] == "none":
                 boxes = case.sagittalBox, case.transverseBox
-                found["guessed"] = [self.logic.roiOf(box, case.picture) for box in boxes]
+                found["guessed"] = [roiOf(box, case.picture) for box in boxes]
             case.inspection = json.dumps(found)
         if case is not self.case:
             return
@@ -255,7 +229,7 @@ class ExamSection(Section):
             return
         for box, color in ((case.sagittalBox, SAGITTAL_COLOR), (case.transverseBox, TRANSVERSE_COLOR)):
             if box is not None:
-                _styleBox(box, color)
+                showBox(box, color)
         if self.widget.visible:
             showInView("Red", case.picture, orientation="Axial")
             if case.transversePicture is not None:
@@ -265,13 +239,13 @@ class ExamSection(Section):
         case = self.case
         if case is None or case.picture is None:
             return
-        for field, region, name in (
-            ("sagittalBox", 1, "Sagittal view"),
-            ("transverseBox", 0, "Transverse view"),
+        for field, half, name in (
+            ("sagittalBox", RIGHT, "Sagittal view"),
+            ("transverseBox", LEFT, "Transverse view"),
         ):
             if getattr(case, field) is None:  # it was deleted
                 size = self._found()["size_px"]
-                setattr(case, field, self.logic.boxNode(case.picture, self.logic.halfOf(size, region), name))
+                setattr(case, field, boxNode(case.picture, halfOf(size, half), name))
         self._showPicture()
 
     def _onExchange(self, checked: bool = False) -> None:
@@ -279,8 +253,8 @@ class ExamSection(Section):
         if case is None or case.sagittalBox is None or case.transverseBox is None:
             return
         sagittal, transverse = self._regions()
-        self.logic.boxNode(case.picture, transverse, "", case.sagittalBox)
-        self.logic.boxNode(case.picture, sagittal, "", case.transverseBox)
+        boxNode(case.picture, transverse, "", case.sagittalBox)
+        boxNode(case.picture, sagittal, "", case.transverseBox)
 
     def _followBoxes(self) -> None:
         """Hear when the boxes of the case are dragged."""
@@ -319,38 +293,7 @@ def _exam(case: Case) -> list[str]:
     return [case.source, *(value if isinstance(value, str) else value.GetID() if value else "" for value in values)]
 
 
-def _spacings(found: dict[str, Any]) -> list[list[float]]:
-    return [spacing for spacing in (found["spacing_mm"], found["transverse_spacing_mm"]) if spacing]
-
-
-def _framesText(case: Case) -> str:
-    sizes = []
-    for frames in (case.sagittalFrames, case.transverseFrames):
-        (width, height, _n), (column, row, _k) = frames.GetImageData().GetDimensions(), frames.GetSpacing()
-        sizes.append(_("{w} x {h} pixels of {mm:.4g} mm").format(w=width, h=height, mm=(row * column) ** 0.5))
-    return _("{n} frames are in the scene: sagittal {sagittal}, transverse {transverse}.").format(
-        n=frameCount(case), sagittal=sizes[0], transverse=sizes[1]
-    )
-
-
 def _tell(label: Any, text: str) -> None:
     """Show a sentence, or nothing at all."""
     label.text = text
     label.visible = bool(text)
-
-
-def _toolTip(need: str) -> str:
-    if need:
-        return _("{need}. Then the exam can be read.").format(need=need)
-    return _("Put both views as stacks of frames into the scene, with which they are saved.")
-
-
-def _styleBox(box: Any, color: tuple[float, float, float]) -> None:
-    display = box.GetDisplayNode()
-    display.SetColor(*color)
-    display.SetSelectedColor(*color)
-    display.SetFillOpacity(0.05)
-    display.SetHandlesInteractive(True)
-    display.SetTextScale(2.0)
-    display.SetViewNodeIDs(("vtkMRMLSliceNodeRed",))
-    display.SetVisibility(True)

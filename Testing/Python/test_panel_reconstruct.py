@@ -123,6 +123,8 @@ def positions(case):
 def test_from_a_video_to_a_volume(panel, video, slicerApp, tmp_path):
     import slicer
 
+    from MR2USProPanels.viewBoxes import boxNode, roiOf
+
     exam, stitch, fill = panel.exam, panel.stitch, panel.fill
     panel.look("empty")
     assert [button(s).text for s in (exam, stitch, fill)] == ["Choose a video", *["Read the exam first"] * 2]
@@ -135,9 +137,7 @@ def test_from_a_video_to_a_volume(panel, video, slicerApp, tmp_path):
     panel.look("looked-into")
     truth = small_exam()
     boxes = SCREEN.boxes(truth.sagittal, truth.transverse)
-    found = [
-        panel.widget.logic.roiOf(box, panel.case.picture) for box in (panel.case.sagittalBox, panel.case.transverseBox)
-    ]
+    found = [roiOf(box, panel.case.picture) for box in (panel.case.sagittalBox, panel.case.transverseBox)]
     np.testing.assert_allclose(found, boxes, atol=3)
     assert background("Red")[0] is panel.case.picture
     assert "does not say" in of(exam).spacingNote.text
@@ -148,7 +148,7 @@ def test_from_a_video_to_a_volume(panel, video, slicerApp, tmp_path):
     # A box that is dragged is read where it was dragged to.
     of(exam).spacingBox.value = SAGITTAL_MM
     x, y, width, height = boxes[0]
-    panel.widget.logic.boxNode(panel.case.picture, (x, y, width - 7, height), "", panel.case.sagittalBox)
+    boxNode(panel.case.picture, (x, y, width - 7, height), "", panel.case.sagittalBox)
     slicerApp.process(0.05)
     assert f"{width - 7} x {height} pixels" in of(exam).viewsNote.text
     panel.press(exam)
@@ -280,6 +280,7 @@ def test_a_sequence_of_the_scene(panel):
 
     from MR2USProLib.mrml import volume_node
     from MR2USProLib.volume import Grid, Volume
+    from MR2USProPanels.viewBoxes import roiOf
 
     assert of(panel.exam).sourceBox.count == 2
     exam = small_exam()
@@ -297,7 +298,7 @@ def test_a_sequence_of_the_scene(panel):
     of(panel.exam).spacingBox.value = SAGITTAL_MM
     panel.app.process(0.05)
     panel.press(panel.exam)
-    x, y, width, height = panel.widget.logic.roiOf(panel.case.sagittalBox, panel.case.picture)
+    x, y, width, height = roiOf(panel.case.sagittalBox, panel.case.picture)
     first = SCREEN.pictures(exam.sagittal[:1], exam.transverse[:1])[0, y : y + height, x : x + width]
     np.testing.assert_array_equal(slicer.util.arrayFromVolume(panel.case.sagittalFrames)[0], first)
 
@@ -363,6 +364,8 @@ def test_what_is_missing_is_said(panel, video):
 
 
 def test_views_that_were_not_found_must_be_marked(panel, tmp_path):
+    from MR2USProPanels.viewBoxes import boxNode
+
     still = np.tile(np.arange(200, dtype=np.uint8), (12, 150, 1))
     of(panel.exam).videoPath.currentPath = str(write_video(tmp_path / "still.avi", still, "MJPG"))
     panel.wait()
@@ -370,7 +373,7 @@ def test_views_that_were_not_found_must_be_marked(panel, tmp_path):
     panel.app.process(0.05)
     panel.look("no-views")
     assert button(panel.exam).text == "Drag the boxes onto the two views"
-    panel.widget.logic.boxNode(panel.case.picture, (3, 4, 60, 70), "", panel.case.sagittalBox)
+    boxNode(panel.case.picture, (3, 4, 60, 70), "", panel.case.sagittalBox)
     panel.app.process(0.05)
     assert button(panel.exam).text == "Read the exam"
 

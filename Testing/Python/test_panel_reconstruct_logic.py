@@ -75,18 +75,19 @@ def _to_ras(node):
     return np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
 
 
-def test_a_box_gives_back_its_region_whatever_the_spacing(logic):
+def test_a_box_gives_back_its_region_whatever_the_spacing(slicerApp):
     from MR2USProLib.mrml import volume_node
     from MR2USProLib.volume import Grid, Volume
+    from MR2USProPanels.viewBoxes import boxNode, roiOf
 
     for spacing in ((1.0, 1.0, 1.0), (0.19, 0.23, 1.0)):
         picture = volume_node(Volume(np.zeros((1, 90, 120), np.uint8), Grid((1, 90, 120), spacing)), "picture")
-        box = logic.boxNode(picture, (10, 20, 37, 41), "box")
-        assert logic.roiOf(box, picture) == [10, 20, 37, 41]
-        logic.boxNode(picture, (-5, 60, 50, 50), "", box)
-        assert logic.roiOf(box, picture) == [0, 60, 45, 30]
-        logic.boxNode(picture, (200, 0, 10, 10), "", box)
-        assert logic.roiOf(box, picture) == [0, 0, 0, 0]
+        box = boxNode(picture, (10, 20, 37, 41), "box")
+        assert roiOf(box, picture) == [10, 20, 37, 41]
+        boxNode(picture, (-5, 60, 50, 50), "", box)
+        assert roiOf(box, picture) == [0, 60, 45, 30]
+        boxNode(picture, (200, 0, 10, 10), "", box)
+        assert roiOf(box, picture) == [0, 0, 0, 0]
 
 
 def test_wrong_input_is_one_sentence_and_leaves_nothing(logic, files, tmp_path):
