@@ -15,6 +15,7 @@ from .case import Case
 from .choiceBox import ChoiceBox
 from .jobRow import JobRow
 from .jobRunner import Callbacks
+from .pixelRuler import PixelRuler
 from .reconstructed import figures, forgetStitching, frameCount, isPresent
 from .section import Section
 from .sliceViews import showInView
@@ -42,8 +43,10 @@ class ExamSection(Section):
             line.nameFilters = (_("Videos and image stacks") + f" ({FILES})", _("All files") + " (*)")
             line.connect("currentPathChanged(QString)", partial(self._choose, field))
         self.ui.sequenceSelector.connect("currentNodeChanged(vtkMRMLNode*)", partial(self._choose, "sequence"))
+        self.ui.measureButton.connect("clicked(bool)", self._onMeasure)
         self.ui.showBoxesButton.connect("clicked(bool)", self._onShowBoxes)
         self.ui.exchangeButton.connect("clicked(bool)", self._onExchange)
+        self._ruler = PixelRuler(self.ui.measureButton, self.ui.lengthBox, self._onMeasured)
         self.row = JobRow(self.ui.jobArea.layout(), logic.runner)
         self.row.onRun = self._onRun
         self._boxTags: list[tuple[Any, int]] = []
@@ -58,6 +61,7 @@ class ExamSection(Section):
     def setCase(self, case: Case | None) -> None:
         """Show another case, or none."""
         self.row.showFor(case)
+        self._ruler.setPicture(None)
         super().setCase(case)
         self._followBoxes()
 
@@ -126,7 +130,9 @@ class ExamSection(Section):
             self.ui.spacingBox.specialValueText = examWords.untyped(found)
         _tell(self.ui.spacingNote, examWords.spacing(found, case.spacingMm))
         _tell(self.ui.viewsNote, examWords.views(found["views_note"], self._regions()) if boxed else "")
-        self.ui.showBoxesButton.visible = self.ui.exchangeButton.visible = boxed
+        for widget in (self.ui.showBoxesButton, self.ui.exchangeButton, self.ui.measureButton, self.ui.lengthBox):
+            widget.visible = boxed
+        self._ruler.setPicture(case.picture if boxed else None)
         count = frameCount(case)
         text = _("Read the exam again") if count else _("Read the exam")
         if not found:
@@ -234,6 +240,14 @@ class ExamSection(Section):
             showInView("Red", case.picture, orientation="Axial")
             if case.transversePicture is not None:
                 showInView("Green", case.transversePicture, orientation="Axial")
+
+    def _onMeasured(self, mm: float) -> None:
+        if self.case is not None:
+            self.case.spacingMm = min(mm, self.ui.spacingBox.maximum)
+
+    def _onMeasure(self, checked: bool = False) -> None:
+        if checked:
+            self._showPicture()
 
     def _onShowBoxes(self, checked: bool = False) -> None:
         case = self.case

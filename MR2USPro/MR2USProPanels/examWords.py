@@ -22,7 +22,7 @@ def spacing(found: Mapping[str, Any], typedMm: float) -> str:
     if not found:
         return ""
     if typedMm:
-        return _("You typed the pixel size; what the file may say does not count.")
+        return _("You gave the pixel size; what the file may say does not count.")
     source = found["spacing_source"]
     sizes = [
         _("{row:.4g} x {column:.4g} mm").format(row=seen[0], column=seen[1])
@@ -30,7 +30,7 @@ def spacing(found: Mapping[str, Any], typedMm: float) -> str:
         if seen
     ]
     if not sizes:
-        how = _("Measure something of known length, such as the depth scale: 40 mm over 210 pixels are 0.1905.")
+        how = _("Type it, or measure something of known length in the picture, such as the depth scale.")
         return f"{source} {how}"
     what = _("That is {sizes}. If it is wrong, type another.").format(sizes=_(" and ").join(dict.fromkeys(sizes)))
     return f"{source} {what}"

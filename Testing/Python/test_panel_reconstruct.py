@@ -363,6 +363,28 @@ def test_what_is_missing_is_said(panel, video):
     assert panel.exam._regions() == before[::-1]
 
 
+def test_a_known_length_gives_the_pixel_size(panel, video):
+    import slicer
+
+    of(panel.exam).videoPath.currentPath = str(video)
+    panel.wait()
+    of(panel.exam).measureButton.click()
+    (line,) = slicer.util.getNodesByClass("vtkMRMLMarkupsLineNode")
+    line.SetNthControlPointPositionWorld(0, -20.0, -30.0, 0.0)  # RAS; a pixel is 1 mm as long as nobody knows better
+    line.SetNthControlPointPositionWorld(1, -80.0, -110.0, 0.0)
+    of(panel.exam).lengthBox.value = 38.0
+    panel.app.process(0.05)
+    panel.look("measured")
+    assert panel.case.spacingMm == pytest.approx(0.38)
+    assert of(panel.exam).spacingBox.value == pytest.approx(0.38)
+    assert button(panel.exam).text == "Read the exam"
+    of(panel.exam).measureButton.click()
+    assert not slicer.util.getNodesByClass("vtkMRMLMarkupsLineNode")
+    of(panel.exam).measureButton.click()
+    panel.app.clearScene()
+    assert not of(panel.exam).measureButton.checked
+
+
 def test_views_that_were_not_found_must_be_marked(panel, tmp_path):
     from MR2USProPanels.viewBoxes import boxNode
 
