@@ -103,6 +103,11 @@ class AlignSection(Section):
                 place.setCurrentNode(node)
         both = case.mr is not None and case.trus is not None
         self.ui.placeBoxesButton.enabled = both
+        self.ui.placeBoxesButton.toolTip = (
+            _("Put a box of the size of a prostate into the middle of each image, or put those that are there back.")
+            if both
+            else _("Choose the MR and the TRUS volume first.")
+        )
         trouble = self._updatePose(case)
         self._show(case, not self.need() and not trouble)
         self.ui.overlapLabel.text = trouble or self._overlapText(case)

@@ -35,7 +35,7 @@ class LiveRegistration:
         elif kind == "values":
             new = self.plot.chart is None
             self.plot.add(event["stage"], self._fractions.get(event["stage"], 0.0), event["figures"])
-            if new:
+            if new and self.plot.chart is not None:
                 sliceViews.showChart(self.plot.chart)
         elif kind == "preview":
             self._showPreview(event["file"])
@@ -64,4 +64,5 @@ class LiveRegistration:
         self._preview = mrml.volume_node(picture, _("Preview"), self._preview)
         if new:
             self._preview.SetSaveWithScene(False)
+            self._preview.SetHideFromEditors(True)
             sliceLayers.show(self._trus, self._preview, 0.5)

@@ -24,6 +24,7 @@ class LossPlot:
     def __init__(self) -> None:
         self.chart: Any = None
         self._stage = ""
+        self._waiting: dict[str, float] = {}
         self._table: Any = None
         self._nodes: list[Any] = []
 
@@ -35,16 +36,16 @@ class LossPlot:
             fraction: how much of it is done, in [0, 1].
             figures: losses by name; shares, which are no losses, are left out.
         """
-        losses = {name: value for name, value in figures.items() if not name.endswith("share")}
-        if self.chart is None or stage != self._stage:
-            self._begin(stage, list(losses))
-        table = self._table.GetTable()
-        row = table.InsertNextBlankRow()
-        for name, value in {X: 100 * fraction, **losses}.items():
-            column = table.GetColumnByName(name)
-            if column is not None:
-                column.SetValue(row, value)
-        table.Modified()
+        values = {X: 100 * fraction, **{name: v for name, v in figures.items() if not name.endswith("share")}}
+        if stage != self._stage:  # one point is no line: the plot begins with the second
+            self._stage, self._waiting = stage, values
+            return
+        if self._waiting:
+            self._begin([name for name in values if name != X])
+            self._append(self._waiting)
+            self._waiting = {}
+        self._append(values)
+        self._table.GetTable().Modified()
         self._table.Modified()
 
     def remove(self) -> None:
@@ -54,8 +55,16 @@ class LossPlot:
                 slicer.mrmlScene.RemoveNode(node)
         self._nodes, self.chart, self._table = [], None, None
 
-    def _begin(self, stage: str, names: list[str]) -> None:
-        self._stage = stage
+    def _append(self, values: Mapping[str, float]) -> None:
+        table = self._table.GetTable()
+        row = table.InsertNextBlankRow()
+        for name, value in values.items():
+            column = table.GetColumnByName(name)
+            if column is not None:
+                column.SetValue(row, value)
+
+    def _begin(self, names: list[str]) -> None:
+        stage = self._stage
         for node in self._nodes:
             slicer.mrmlScene.RemoveNode(node)
         if self.chart is None:

@@ -80,6 +80,8 @@ class RegisterSection(Section):
         """Show another case."""
         if case is None:
             self.ui.lossesButton.checked = False
+            if not self.logic.runner.busy:  # the scene was closed, and the job ended with it
+                self._live = None
         super().setCase(case)
 
     def refresh(self) -> None:

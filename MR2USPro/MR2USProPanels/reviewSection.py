@@ -102,8 +102,9 @@ class ReviewSection(Section):
         self.ui.reviewComboBox.enabled = pair is not None and not busy
         if not active or pair is None:
             self._leave(case)
-            self.ui.whatLabel.text = self._why(case, busy)
+            self.ui.whatLabel.text = self.ui.reviewComboBox.toolTip = self._why(case, busy)
             return
+        self.ui.reviewComboBox.toolTip = _("How the MR and the TRUS are shown together in the slice views.")
         if case.review != "flicker":
             self._timer.stop()
         if case.review != "deformation":
@@ -198,6 +199,8 @@ class ReviewSection(Section):
     def _keep(self, case: Case, field: str, node: Any) -> None:
         known = getattr(case, field)
         if known is None or known.GetID() != node.GetID():
+            if field == "reviewPicture":
+                node.SetHideFromEditors(True)  # nobody shall choose it as an image
             setattr(case, field, node)
 
     def _leave(self, case: Case | None) -> None:

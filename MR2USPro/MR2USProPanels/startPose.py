@@ -17,6 +17,11 @@ def need(case: Case | None) -> str:
         return _("Choose the MR")
     if case.trus is None:
         return _("Choose the TRUS volume")
+    if case.trus.GetParentTransformNode() is not None:
+        return _("Harden the transform of the TRUS volume")
+    parent = case.mr.GetParentTransformNode()
+    if parent is not None and not parent.IsTransformToWorldLinear():
+        return _("Harden the transform of the MR")
     if case.start == "boxes" and (case.mrBox is None or case.trusBox is None):
         return _("Place both boxes")
     if case.start == "landmarks":

@@ -239,6 +239,31 @@ def test_a_transform_above_the_mr_becomes_the_start(panel, case, slicerApp):
     assert matrix_of(case.pose)[0, 3] == 3.0
 
 
+def test_images_that_cannot_be_used_are_refused_in_a_sentence(panel, case, slicerApp):
+    import slicer
+
+    from MR2USProLib.errors import InputError
+
+    logic = panel.logic
+    with pytest.raises(InputError, match="same volume"):
+        logic.register(case.mr, case.mr)
+    with pytest.raises(InputError, match="Choose the MR"):
+        logic.overlap(None, case.trus)
+    with pytest.raises(InputError, match="box around the prostate"):
+        logic.computeStart(case.mr, case.trus, "boxes")
+    with pytest.raises(InputError, match="same landmarks"):
+        logic.computeStart(case.mr, case.trus, "landmarks")
+    with pytest.raises(InputError, match="does not lie on the grid"):
+        logic.checkerboard(case.mr, case.trus)
+    moved = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "Moved")
+    case.trus.SetAndObserveTransformNodeID(moved.GetID())
+    slicerApp.process(0.05)
+    assert run_button(panel).text == "Harden the transform of the TRUS volume"
+    with pytest.raises(InputError, match="harden"):
+        logic.register(case.mr, case.trus)
+    assert not logic.runner.busy
+
+
 def test_nodes_are_what_the_files_say(result, images):
     import slicer
 
