@@ -25,9 +25,10 @@ from MR2USProPanels.outlines import planesNode
 from MR2USProPanels.panel import Panel
 from MR2USProPanels.positionsChart import chartNode, suspectsNode
 from MR2USProPanels.reconstructed import Filled, Frames, Inspection, Stitching
+from MR2USProPanels.sceneNodes import removeNodes
 from MR2USProPanels.section import Section
 from MR2USProPanels.stitchSection import StitchSection
-from MR2USProPanels.viewBoxes import LEFT, RIGHT, boxNode, halfOf, removeNodes
+from MR2USProPanels.viewBoxes import LEFT, RIGHT, boxNode, halfOf
 
 #
 # MR2USReconstruct

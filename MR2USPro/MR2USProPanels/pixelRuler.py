@@ -11,6 +11,8 @@ import vtk
 
 from MR2USProLib.mrml import LPS_TO_RAS, grid_of, points_of
 
+from .sceneNodes import removeNodes
+
 
 class PixelRuler:
     """Lays a line on a picture while a button is down, and tells the size of a pixel whenever the line is dragged.
@@ -39,8 +41,7 @@ class PixelRuler:
             self._picture = picture
 
     def _onToggled(self, shown: bool) -> None:
-        if self._line is not None and slicer.mrmlScene.IsNodePresent(self._line):
-            slicer.mrmlScene.RemoveNode(self._line)
+        removeNodes(self._line)
         self._line = None
         self._lengthBox.enabled = shown
         if not shown or self._picture is None:

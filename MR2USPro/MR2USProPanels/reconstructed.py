@@ -18,6 +18,7 @@ from slicer import (
 
 from .case import Case
 from .positionsChart import COURSE, SUSPECTS
+from .sceneNodes import removeNodes
 
 MADE_WITH = "MR2USPro.Stitching"
 """Attribute of a TRUS volume that was made of frames: the identity of their stitching."""
@@ -173,9 +174,7 @@ def forgetStitching(case: Case) -> None:
     nodes = [getattr(case, field) for field in STITCHING_NODES]
     if chart is not None:
         nodes += [chart, *(chart.GetNodeReference(role) for role in (COURSE, SUSPECTS))]
-    for node in nodes:
-        if node is not None:
-            slicer.mrmlScene.RemoveNode(node)
+    removeNodes(*nodes)
     case.stitchResults = ""
     case.excluded = []
     case.pinned = {}

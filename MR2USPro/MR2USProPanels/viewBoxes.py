@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import slicer
 
 from MR2USProLib.mrml import box_node, box_of, grid_of
 
@@ -55,10 +54,3 @@ def showBox(box: Any, color: tuple[float, float, float]) -> None:
     display.SetTextScale(2.0)
     display.SetViewNodeIDs(("vtkMRMLSliceNodeRed",))
     display.SetVisibility(True)
-
-
-def removeNodes(*nodes: Any) -> None:
-    """Remove nodes where they are still in the scene."""
-    for node in nodes:
-        if node is not None and slicer.mrmlScene.IsNodePresent(node):
-            slicer.mrmlScene.RemoveNode(node)
