@@ -176,6 +176,12 @@ def test_from_a_video_to_a_volume(panel, video, slicerApp, tmp_path):
     assert stitch.frame == SPOILT
     assert background("Red")[1] == background("Green")[1] == SPOILT
     assert background("Yellow")[0] is panel.case.map
+    outline = np.zeros(6)
+    panel.case.frameOutline.GetRASBounds(outline)
+    at = positions(panel.case)[SPOILT]
+    np.testing.assert_allclose(outline[4:], (-at - (width - 7.5) * SAGITTAL_MM, -at + SAGITTAL_MM / 2), atol=1e-3)
+    assert outline[3] - outline[2] == pytest.approx(height * SAGITTAL_MM)
+    assert outline[0] == outline[1] == 0
     chart = panel.case.chart
     assert [chart.GetNthPlotSeriesNode(n).GetTableNode().GetNumberOfRows() for n in range(2)] == [24, 1]
     assert slicer.app.layoutManager().layout == slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpPlotView
@@ -363,6 +369,23 @@ def test_what_is_missing_is_said(panel, video):
     before = panel.exam._regions()
     of(panel.exam).exchangeButton.click()
     assert panel.exam._regions() == before[::-1]
+
+
+def test_the_exam_that_was_chosen_last_counts(panel, video, tmp_path):
+    exam = small_exam()
+    screen = Screen((10, 10), (170, 10), size=(320, 150), extras=frozenset())
+    other = write_video(tmp_path / "other.avi", screen.pictures(exam.sagittal, exam.transverse), "MJPG")
+    of(panel.exam).videoPath.currentPath = str(other)
+    assert panel.widget.logic.runner.busy
+    of(panel.exam).videoPath.currentPath = str(video)
+    panel.wait()
+    panel.wait()
+    assert panel.case.picture.GetImageData().GetDimensions()[:2] == SCREEN.size
+    of(panel.exam).spacingBox.value = 0.2
+    of(panel.exam).videoPath.currentPath = str(other)
+    panel.wait()
+    assert panel.case.picture.GetImageData().GetDimensions()[:2] == screen.size
+    assert panel.case.spacingMm == 0  # what was typed for one exam says nothing about the next
 
 
 def test_a_known_length_gives_the_pixel_size(panel, video):
