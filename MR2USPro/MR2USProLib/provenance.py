@@ -31,7 +31,7 @@ class Record:
 
     command: str
     parameters: Mapping[str, Any]
-    inputs: Mapping[str, Path | None]
+    inputs: Mapping[str, str | Path | None]
     seconds: dict[str, float] = field(default_factory=dict)
     results: dict[str, Any] = field(default_factory=dict)
 
@@ -65,9 +65,9 @@ def versions() -> dict[str, str]:
     return found
 
 
-def fingerprint(path: Path) -> dict[str, Any]:
+def fingerprint(path: str | Path) -> dict[str, Any]:
     """SHA-256 and size of a file. Its name is left out: names of files often are names of patients."""
-    digest = hashlib.sha256()
+    path, digest = Path(path), hashlib.sha256()  # a job names its files by strings
     with path.open("rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
