@@ -179,7 +179,7 @@ def test_a_whole_run(panel, case, slicerApp):
             files["transform"] = transforms.read_transform(folder / "results" / "transform.h5")
         return not runner.busy
 
-    slicerApp.waitUntil(over, 400)
+    slicerApp.waitUntil(over, 900)
     slicerApp.process(0.3)
     assert runner.current.state is State.DONE, runner.current.message + "\n".join(runner.current.log)
     assert {"Preview", "Losses"} <= seen
@@ -208,7 +208,7 @@ def test_a_whole_run(panel, case, slicerApp):
 
     ids, count = [case.warped.GetID(), case.deformation.GetID()], len(nodes())
     run_button(panel).click()
-    slicerApp.waitUntil(lambda: not runner.busy, 400)
+    slicerApp.waitUntil(lambda: not runner.busy, 900)
     slicerApp.process(0.3)
     assert [case.warped.GetID(), case.deformation.GetID()] == ids
     assert len(nodes()) == count
