@@ -12,6 +12,8 @@ Metrics = Mapping[str, Any]
 
 GREAT_SHIFT_MM = 15.0
 LITTLE_SHIFT_MM = 0.2
+NOTICEABLE = {"dsc": 0.005, "tre_mm": 0.1}
+"""Changes of a score that are too small to be called better or worse."""
 
 
 class Row(NamedTuple):
@@ -58,6 +60,10 @@ def warnings(metrics: Metrics) -> list[str]:
         )
     if deformation["max_mm"] < LITTLE_SHIFT_MM:
         found.append(_("Almost nothing was moved: the pair fits already, or the images have too little in common."))
+    if -1 in (_change(metrics, "dsc"), _change(metrics, "tre_mm")):
+        found.append(
+            _("By the segmentations the result is worse than the start: do not use it, and try another start.")
+        )
     reasons = list(metrics.get("translation", {}).get("reasons", ()))
     if reasons:
         found.append(_("The translation cannot be trusted. {reasons}").format(reasons=" ".join(reasons)))
@@ -70,28 +76,26 @@ def warnings(metrics: Metrics) -> list[str]:
     return found
 
 
+def _change(metrics: Metrics, key: str) -> int | None:
+    """1 where a score became better, -1 where worse, 0 where it stayed; None where it is not known on both sides."""
+    before, after = metrics.get("before", {}).get(key), metrics.get("after", {}).get(key)
+    if before is None or after is None:
+        return None
+    gain = after - before if key == "dsc" else before - after
+    return 0 if abs(gain) <= NOTICEABLE[key] else 1 if gain > 0 else -1
+
+
 def _scored(metrics: Metrics) -> list[str]:
-    before, after = metrics["before"], metrics["after"]
-    sentences = []
-    if before["dsc"] is not None and after["dsc"] is not None:
-        better = after["dsc"] > before["dsc"] + 0.005
-        worse = after["dsc"] < before["dsc"] - 0.005
-        words = _("better") if better else _("worse than the start") if worse else _("as before")
-        sentences.append(
-            _("Overlap of the glands (DSC): {before:.2f} before, {after:.2f} after, {words}.").format(
-                before=before["dsc"], after=after["dsc"], words=words
-            )
-        )
-    if before["tre_mm"] is not None and after["tre_mm"] is not None:
-        better = after["tre_mm"] < before["tre_mm"] - 0.1
-        worse = after["tre_mm"] > before["tre_mm"] + 0.1
-        words = _("better") if better else _("worse than the start") if worse else _("as before")
-        sentences.append(
-            _("Distance of the landmarks (TRE): {before:.1f} mm before, {after:.1f} mm after, {words}.").format(
-                before=before["tre_mm"], after=after["tre_mm"], words=words
-            )
-        )
-    return sentences
+    words = {1: _("better"), 0: _("as before"), -1: _("worse")}
+    texts = {
+        "dsc": _("Overlap of the glands (DSC): {before:.2f} before, {after:.2f} after, {words}."),
+        "tre_mm": _("Distance of the landmarks (TRE): {before:.1f} mm before, {after:.1f} mm after, {words}."),
+    }
+    return [
+        text.format(before=metrics["before"][key], after=metrics["after"][key], words=words[change])
+        for key, text in texts.items()
+        if (change := _change(metrics, key)) is not None
+    ]
 
 
 def rows(metrics: Metrics) -> list[Row]:

@@ -73,14 +73,14 @@ def regionOf(case: Case) -> Any:
 
 
 def attach(case: Case, shown: bool) -> None:
-    """Put the MR, with its box and landmarks, under the start, or take them away from it.
+    """Put the MR, with all that the case knows to be drawn on it, under the start, or take it away from it.
 
     What is under another transform is left alone.
     """
     pose = case.pose
     if pose is None:
         return
-    for node in (case.mr, case.mrBox, case.mrLandmarks):
+    for node in (case.mr, case.mrBox, case.mrLandmarks, case.mrSegmentation):
         if node is None:
             continue
         parent = node.GetTransformNodeID()

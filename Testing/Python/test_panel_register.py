@@ -298,6 +298,38 @@ def test_says_in_words_what_came_of_it(panel, result, slicerApp):
     register.figuresBox.collapsed = True
 
 
+def test_a_result_that_is_worse_than_the_start_is_called_so(slicerApp):
+    from MR2USProPanels.registerWords import rows, verdict
+
+    def metrics(dsc, tre, folded=0.0):
+        sides = [{"dsc": d, "iou": None, "asd_mm": None, "hd95_mm": None, "tre_mm": t, "tre_points_mm": [t]}
+                 for d, t in zip(dsc, tre, strict=True)]  # fmt: skip
+        return {
+            "before": sides[0],
+            "after": sides[1],
+            "structures": ["cyst"],
+            "deformation": {
+                "mean_mm": 1.0,
+                "p95_mm": 2.0,
+                "max_mm": 3.0,
+                "folding": {"fraction": folded, "least_determinant": 0.5, "sd_log_determinant": 0.1},
+                "harmonic_energy": {"voxel_sum": 1.0, "voxel_mean": 0.1, "mm": 1.0},
+            },
+            "translation": {"reasons": ["The losses went blind."], "edges_mr": 1, "edges_us": 1, "gap_before": 1,
+                            "gap_after": 1},
+            "valid_share_of_region": 0.9,
+        }  # fmt: skip
+
+    better = " ".join(verdict(metrics((0.7, 0.9), (5.0, 2.0))))
+    assert "0.70 before, 0.90 after, better" in better
+    assert "do not" not in better
+    for dsc, tre in (((0.9, 0.7), (2.0, 2.0)), ((0.9, 0.9), (2.0, 5.0))):
+        assert "do not use it" in verdict(metrics(dsc, tre))[0]
+    assert "folds in 0.10 %" in verdict(metrics((0.9, 0.9), (2.0, None), folded=0.001))[0]
+    assert "The losses went blind." in better
+    assert rows(metrics((0.7, 0.9), (5.0, 2.0)))[5] == ("Landmark cyst", "5.00", "2.00", "mm")
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_ways_of_looking(panel, result, slicerApp, mode):
     import slicer
