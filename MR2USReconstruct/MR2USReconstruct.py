@@ -218,7 +218,7 @@ class MR2USReconstructLogic(ScriptedLoadableModuleLogic):
                 positions,
                 volumeFromFile(run.file("sagittal_map.nrrd"), "Sagittal map", old.map),
                 suspects,
-                chartNode(positions, suspects, "Course of the probe", old.chart),
+                chartNode(positions, run.results["suspects"], "Course of the probe", old.chart),
                 run.results,
             )
 

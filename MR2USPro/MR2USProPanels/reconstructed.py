@@ -17,7 +17,7 @@ from slicer import (
 )
 
 from .case import Case
-from .positionsChart import COURSE, SUSPECTS
+from .positionsChart import PARTS
 from .sceneNodes import removeNodes
 
 MADE_WITH = "MR2USPro.Stitching"
@@ -173,7 +173,7 @@ def forgetStitching(case: Case) -> None:
     chart = case.chart
     nodes = [getattr(case, field) for field in STITCHING_NODES]
     if chart is not None:
-        nodes += [chart, *(chart.GetNodeReference(role) for role in (COURSE, SUSPECTS))]
+        nodes += [chart, *(chart.GetNodeReference(role) for role in PARTS)]
     removeNodes(*nodes)
     case.stitchResults = ""
     case.excluded = []

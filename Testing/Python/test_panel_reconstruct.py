@@ -183,7 +183,8 @@ def test_from_a_video_to_a_volume(panel, video, slicerApp, tmp_path):
     assert outline[3] - outline[2] == pytest.approx(height * SAGITTAL_MM)
     assert outline[0] == outline[1] == 0
     chart = panel.case.chart
-    assert [chart.GetNthPlotSeriesNode(n).GetTableNode().GetNumberOfRows() for n in range(2)] == [24, 1]
+    assert panel.case.suspects.GetNumberOfRows() == 1
+    assert [chart.GetNthPlotSeriesNode(n).GetTableNode().GetNumberOfRows() for n in range(2)] == [24, 2]
     assert slicer.app.layoutManager().layout == slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpPlotView
     slicerApp.plotPicture(chart, tmp_path / "plot.png")
 
@@ -244,6 +245,10 @@ def test_from_a_video_to_a_volume(panel, video, slicerApp, tmp_path):
     assert "linear interpolation reaches" in of(fill).resultLabel.text
     assert of(exam).spacingBox.value == SAGITTAL_MM
     assert all(section.done() for section in (exam, stitch, fill))
+    of(stitch).showMapButton.click()
+    panel.look("map-of-the-loaded-scene")
+    chart = panel.case.chart
+    assert [chart.GetNthPlotSeriesNode(n).GetTableNode().GetNumberOfRows() for n in range(2)] == [24, 2]
     for row, frame in ((0, 5), (1, SPOILT)):
         of(stitch).framesTable.selectRow(row)
         assert stitch.frame == frame
