@@ -69,9 +69,9 @@ def fit(volume: Any) -> None:
 
 
 def jumpTo(ras: Any) -> None:
-    """Move all slices to a point, RAS mm, and its place to their middle."""
-    centered = 1
-    slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *(float(x) for x in ras), centered)
+    """Move all slices to a point, RAS mm, so that it lies in their middle."""
+    kind = slicer.vtkMRMLSliceNode
+    kind.JumpAllSlices(slicer.mrmlScene, *(float(x) for x in ras), kind.CenteredJumpSlice)
 
 
 def linked() -> bool:

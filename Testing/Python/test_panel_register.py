@@ -496,7 +496,7 @@ def test_targets_land_where_the_engine_puts_them(panel, result, images, slicerAp
     table.cellClicked(1, 0)
     for node in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
         toRas = slicer.util.arrayFromVTKMatrix(node.GetSliceToRAS())
-        assert abs((expected[1] - toRas[:3, 3]) @ toRas[:3, 2]) < 0.1
+        np.testing.assert_allclose(toRas[:3, 3], expected[1], atol=0.1)
 
     # Again: copies are replaced, not added.
     count = slicer.mrmlScene.GetNumberOfNodes()
@@ -593,3 +593,36 @@ def test_closing_the_scene_leaves_an_empty_panel(panel, result, slicerApp):
     slicerApp.clearScene()
     slicerApp.process(0.6)
     assert run_button(panel).text == "Choose the MR"
+
+
+def test_one_image_is_shown_alone_while_places_are_marked_in_it(panel, case, slicerApp):
+    align = widgets(panel, "Align")
+    choose(slicerApp, align.startComboBox, "landmarks", ["none", "centers", "boxes", "landmarks", "transform"])
+    for place, opacity in ((align.mrPlaceWidget, 1.0), (align.trusPlaceWidget, 0.0)):
+        place.setPlaceModeEnabled(True)
+        slicerApp.process(0.05)
+        assert {node.GetForegroundOpacity() for node in views()} == {opacity}
+        place.setPlaceModeEnabled(False)
+        slicerApp.process(0.05)
+        assert {node.GetForegroundOpacity() for node in views()} == {0.5}
+
+
+def test_a_result_stays_with_the_images_it_came_from(panel, result, images, slicerApp):
+    from MR2USProLib.mrml import volume_node
+
+    trus = result.trus
+    widgets(panel, "Align").trusSelector.setCurrentNode(volume_node(images[1], "Another"))
+    slicerApp.process(0.05)
+    assert result.trus is not trus
+    assert shown((trus.GetID(), result.warped.GetID(), 0.5))
+
+
+def test_another_module_finds_the_mr_where_its_file_puts_it(panel, case, slicerApp):
+    align = widgets(panel, "Align")
+    choose(slicerApp, align.startComboBox, "centers", ["none", "centers", "boxes", "landmarks", "transform"])
+    assert case.mr.GetTransformNodeID()
+    panel.exit()
+    assert case.mr.GetTransformNodeID() is None
+    panel.enter()
+    slicerApp.process(0.05)
+    assert case.mr.GetTransformNodeID() == case.pose.GetID()
