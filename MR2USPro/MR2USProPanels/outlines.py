@@ -82,4 +82,5 @@ def _node(
             # Lines that lie in the slice have no intersection with it that could be drawn.
             display.SetSliceDisplayModeToProjection()
             display.SetSliceIntersectionThickness(2)
+            display.SetViewNodeIDs(("vtkMRMLSliceNodeYellow",))  # a projection would show in views across it, too
     return node

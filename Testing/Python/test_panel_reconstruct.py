@@ -182,6 +182,7 @@ def test_from_a_video_to_a_volume(panel, video, slicerApp, tmp_path):
     np.testing.assert_allclose(outline[4:], (-at - (width - 7.5) * SAGITTAL_MM, -at + SAGITTAL_MM / 2), atol=1e-3)
     assert outline[3] - outline[2] == pytest.approx(height * SAGITTAL_MM)
     assert outline[0] == outline[1] == 0
+    assert panel.case.frameOutline.GetDisplayNode().GetViewNodeIDs() == ("vtkMRMLSliceNodeYellow",)
     chart = panel.case.chart
     assert panel.case.suspects.GetNumberOfRows() == 1
     assert [chart.GetNthPlotSeriesNode(n).GetTableNode().GetNumberOfRows() for n in range(2)] == [24, 2]
