@@ -31,7 +31,6 @@ ROWS = {
         "trusLandmarksLabel",
         "trusLandmarksSelector",
         "trusPlaceWidget",
-        "landmarksLabel",
     ),
     "transform": ("transformLabel", "transformSelector"),
 }
@@ -109,10 +108,11 @@ class AlignSection(Section):
             else _("Choose the MR and the TRUS volume first.")
         )
         trouble = self._updatePose(case)
-        self._show(case, not self.need() and not trouble)
+        self._show(case, not startPose.pairNeed(case) and not trouble)
         self.ui.overlapLabel.text = trouble or self._overlapText(case)
         self.ui.overlapLabel.visible = bool(self.ui.overlapLabel.text)
         self.ui.landmarksLabel.text = self._landmarksText(case)
+        self.ui.landmarksLabel.visible = bool(self.ui.landmarksLabel.text)
         self.ui.useButton.text = self.need() or (_("This start is used") if self.done() else _("Use this start"))
         self.ui.useButton.enabled = not self.need() and not self.done()
         if self.need() != self._told:  # markups do not tell the case, which the other sections follow
@@ -121,10 +121,13 @@ class AlignSection(Section):
 
     def _updatePose(self, case: Case) -> str:
         """Compute the start; what speaks against it, in a sentence."""
-        if self.need() or self._dragging:
+        if startPose.pairNeed(case) or self._dragging:
             return ""
         try:
-            startPose.update(self.logic, case)
+            if self.need():
+                startPose.updateForNow(self.logic, case)
+            else:
+                startPose.update(self.logic, case)
         except InputError as error:
             return str(error)
         return ""
@@ -154,10 +157,8 @@ class AlignSection(Section):
         return text
 
     def _landmarksText(self, case: Case) -> str:
-        if case.start != "landmarks":
+        if case.start != "landmarks" or self.need():
             return ""
-        if self.need():
-            return self.need() + "."
         distances = self.logic.landmarkDistances(case.mrLandmarks, case.trusLandmarks, case.pose)
         if len(distances) < 3:
             text = _("{n} pairs: the MR is shifted, not turned. They end {mean:.1f} mm apart on average.")

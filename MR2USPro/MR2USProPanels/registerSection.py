@@ -91,7 +91,7 @@ class RegisterSection(Section):
         self._translation.show(case.translation)
         self._preset.show(case.preset)
         cost = environment().presetText(case.preset)
-        self.ui.costLabel.text = _("Takes {cost} on this machine.").format(cost=cost) if cost else ""
+        self.ui.costLabel.text = _("On this machine: {cost}.").format(cost=cost) if cost else ""
         self.ui.costLabel.visible = bool(cost)
         need, trouble = self.need(), ""
         if not need and case.mrSegmentation is not None:

@@ -11,8 +11,8 @@ from MR2USProLib.errors import InputError
 from .case import Case
 
 
-def need(case: Case | None) -> str:
-    """What is missing before a start can be computed, in a few words; empty where nothing is."""
+def pairNeed(case: Case | None) -> str:
+    """What is missing before there is a pair of images, in a few words; empty where nothing is."""
     if case is None or case.mr is None:
         return _("Choose the MR")
     if case.trus is None:
@@ -22,12 +22,18 @@ def need(case: Case | None) -> str:
     parent = case.mr.GetParentTransformNode()
     if parent is not None and not parent.IsTransformToWorldLinear():
         return _("Harden the transform of the MR")
+    return ""
+
+
+def need(case: Case | None) -> str:
+    """What is missing before a start can be computed, in a few words; empty where nothing is."""
+    missing = pairNeed(case)
+    if missing or case is None:
+        return missing
     if case.start == "boxes" and (case.mrBox is None or case.trusBox is None):
         return _("Place both boxes")
     if case.start == "landmarks":
-        counts = [
-            node.GetNumberOfDefinedControlPoints() if node else 0 for node in (case.mrLandmarks, case.trusLandmarks)
-        ]
+        counts = _landmarks(case)
         if not counts[0] or counts[0] != counts[1]:
             return _("Mark the same places in MR and TRUS ({mr} and {trus} so far)").format(
                 mr=counts[0], trus=counts[1]
@@ -46,10 +52,31 @@ def update(logic: Any, case: Case) -> Any:
     missing = need(case)
     if missing:
         raise InputError(missing + ".")
+    return _compute(logic, case, case.start)
+
+
+def updateForNow(logic: Any, case: Case) -> None:
+    """While the user has placed nothing yet, bring the MR to where it can be seen: centers on each other.
+
+    Where landmarks have been placed but one list is ahead of the other, the MR stays where it is.
+
+    Raises:
+        InputError: the pair cannot be used.
+    """
+    if case.start != "landmarks" or 0 in _landmarks(case):
+        _compute(logic, case, "centers")
+
+
+def _landmarks(case: Case) -> list[int]:
+    nodes = (case.mrLandmarks, case.trusLandmarks)
+    return [node.GetNumberOfDefinedControlPoints() if node is not None else 0 for node in nodes]
+
+
+def _compute(logic: Any, case: Case, start: str) -> Any:
     pose = logic.computeStart(
         case.mr,
         case.trus,
-        case.start,
+        start,
         mrBox=case.mrBox,
         trusBox=case.trusBox,
         mrLandmarks=case.mrLandmarks,

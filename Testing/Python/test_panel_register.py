@@ -201,9 +201,12 @@ def test_the_mr_stands_still_while_its_box_is_dragged(panel, case, slicerApp):
 
 
 def test_landmarks_shift_and_turn(panel, case, images, slicerApp):
-    _, us, _ = images
+    mr, us, _ = images
     align = widgets(panel, "Align")
     choose(slicerApp, align.startComboBox, "landmarks", ["none", "centers", "boxes", "landmarks", "transform"])
+    # As long as nothing is marked, the MR is brought to where it can be seen.
+    np.testing.assert_allclose(matrix_of(case.pose)[:3, 3], (us.grid.centre_mm - mr.grid.centre_mm) * FLIP, atol=1e-6)
+    assert case.mr.GetTransformNodeID() == case.pose.GetID()
     start = transforms.as_affine(initial())
     fixed = us.grid.centre_mm + np.array([[10, 5, 3], [-8, 2, 4], [3, -9, -6], [5, 6, -8]])
     for node, points in ((case.trusLandmarks, fixed), (case.mrLandmarks, transforms.map_points(fixed, start))):
@@ -212,8 +215,10 @@ def test_landmarks_shift_and_turn(panel, case, images, slicerApp):
     slicerApp.process(0.05)
     assert "not turned" in align.landmarksLabel.text
     np.testing.assert_allclose(matrix_of(case.pose)[:3, :3], np.eye(3))
+    before = matrix_of(case.pose)
     case.trusLandmarks.AddControlPoint(*(fixed[2] * FLIP))
     slicerApp.process(0.05)
+    np.testing.assert_allclose(matrix_of(case.pose), before)  # one is ahead of the other
     assert section(panel, "Register").need() == "Mark the same places in MR and TRUS (2 and 3 so far)"
     for node, points in ((case.trusLandmarks, fixed[3:]), (case.mrLandmarks, transforms.map_points(fixed[2:], start))):
         for point in points * FLIP:
