@@ -92,8 +92,9 @@ class MR2USReconstructLogic(ScriptedLoadableModuleLogic):
     what to do.
 
     Example:
-        frames, stitching, filled = slicer.modules.mr2usreconstruct.widgetRepresentation().self().logic.reconstruct(
-            sagittal="sagittal.mha", transverse="transverse.mha")
+        from MR2USReconstruct import MR2USReconstructLogic
+
+        frames, stitching, filled = MR2USReconstructLogic().reconstruct("exam.mp4", spacingMm=0.19)
 
     Attributes:
         runner: runs the jobs, one at a time.
