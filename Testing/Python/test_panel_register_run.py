@@ -147,6 +147,24 @@ def test_segmentations_that_do_not_match_are_refused(panel, case, slicerApp):
     assert not run_button(panel).enabled
 
 
+def test_the_box_in_the_trus_is_what_is_registered(panel, case, slicerApp):
+    case.start = "boxes"
+    slicerApp.process(0.1)
+    widgets(panel, "Align").placeBoxesButton.click()
+    slicerApp.process(0.1)
+    case.trusBox.SetSize(20, 24, 30)
+    run_button(panel).click()
+    job = panel.logic.runner.current.job
+    center = np.array(case.trusBox.GetCenter()) * [-1, -1, 1]
+    np.testing.assert_allclose(job.parameters["fixed_roi"], [*(center - [10, 12, 15]), *(center + [10, 12, 15])])
+    start = transforms.read_transform(job.parameters["initial"])
+    there = np.array(case.mrBox.GetCenter()) * [-1, -1, 1]
+    np.testing.assert_allclose(start.TransformPoint(center.tolist()), there, atol=1e-6)
+    assert Volume.read(job.parameters["moving"]).grid == pair()[0].grid
+    slicerApp.clearScene()
+    assert not panel.logic.runner.busy
+
+
 @pytest.mark.slow
 def test_a_whole_run(panel, case, slicerApp):
     import SimpleITK as sitk
