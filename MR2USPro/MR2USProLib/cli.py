@@ -16,6 +16,7 @@ import typer
 
 from . import __version__
 from .console import front_end
+from .devices import share_cores
 from .errors import Cancelled, InputError
 
 app = typer.Typer(
@@ -310,6 +311,7 @@ def _pins(option: str, texts: list[str]) -> dict[int, float]:
 
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit code."""
+    share_cores()
     signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
     try:
         ended = app(arguments, prog_name="mr2us", standalone_mode=False)

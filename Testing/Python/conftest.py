@@ -2,6 +2,10 @@
 
 import pytest
 
+from MR2USProLib.devices import share_cores
+
+share_cores()  # tests of fits should not suffer from whatever else runs here
+
 
 @pytest.fixture
 def slicerApp():  # noqa: N802

@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+from ..devices import share_cores
 from ..errors import Cancelled, InputError
 from ..events import EventLines
 from ..progress import Progress
@@ -31,6 +32,7 @@ USES_TORCH = ("fill", "register")
 
 def main() -> None:
     """Do the job whose file is the last argument, and exit as the command line does: 0, 2, 130 or 1."""
+    share_cores()
     lines = EventLines(os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n"))
     os.dup2(2, 1)
     lines.write("started", pid=os.getpid())
