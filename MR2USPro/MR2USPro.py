@@ -120,8 +120,8 @@ class MR2USProWidget(Panel):
         self.logic = MR2USProLogic()
         reconstruct, register = self.logic.reconstructLogic, self.logic.registerLogic
         self.caseSection = CaseSection(self.logic)
-        self.caseSection.onCaseChosen = self.showCurrentCase
-        self.steps: list[Section] = [
+        self.caseSection.onCaseChosen = self._onCaseChosen
+        self.steps: list[Any] = [
             ExamSection(reconstruct),
             StitchSection(reconstruct),
             FillSection(reconstruct),
@@ -157,6 +157,10 @@ class MR2USProWidget(Panel):
         if case is not None:
             self.addObserver(case.parameterNode, vtk.vtkCommand.ModifiedEvent, self._onCaseModified)
             self._follow()
+
+    def _onCaseChosen(self) -> None:
+        self.showCurrentCase()
+        self.steps[0].lookInto()
 
     def _onCaseModified(self, caller: Any, event: Any) -> None:
         self._following.start(0)
@@ -251,7 +255,7 @@ class MR2USProLogic(ScriptedLoadableModuleLogic):
     def _loadSimulated(folder: Path) -> SimulatedExam:
         from MR2USProLib.mrml import volume_node
         from MR2USProLib.volume import Volume
-        from MR2USProPanels.segmentations import segmentationNode
+        from MR2USProPanels.segmentations import hiddenSegmentationNode
 
         labels = json.loads((folder / "truth.json").read_text("utf-8"))["labels"]
         names = {int(value): name for value, name in labels.items()}
@@ -259,8 +263,8 @@ class MR2USProLogic(ScriptedLoadableModuleLogic):
         return SimulatedExam(
             folder,
             mr,
-            segmentationNode(folder / "mr_label.nrrd", names, "MR structures", mr),
-            segmentationNode(folder / "us_label.nrrd", names, "TRUS structures"),
+            hiddenSegmentationNode(folder / "mr_label.nrrd", names, "MR structures", mr),
+            hiddenSegmentationNode(folder / "us_label.nrrd", names, "TRUS structures"),
         )
 
     def runExam(

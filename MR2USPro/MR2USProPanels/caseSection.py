@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import qt
 import slicer
 from slicer.i18n import tr as _
 
@@ -34,6 +35,7 @@ class CaseSection(Section):
         self.ui.newCaseButton.connect("clicked(bool)", self._onNew)
         self.ui.removeCaseButton.connect("clicked(bool)", self._onRemove)
         self.ui.nameEdit.connect("editingFinished()", self._onRenamed)
+        self.ui.loadMrButton.connect("clicked(bool)", self._onLoadMr)
         self.ui.prostatePairButton.connect("clicked(bool)", self._onProstatePair)
 
     def refresh(self) -> None:
@@ -73,6 +75,14 @@ class CaseSection(Section):
             removeCase(self.case)
             currentCase()
             self.onCaseChosen()
+
+    def _onLoadMr(self, checked: bool = False) -> None:
+        assert self.case is not None
+        kinds = _("Volumes (*.nrrd *.nhdr *.nii *.nii.gz *.mha *.mhd);;All files (*)")
+        path = qt.QFileDialog.getOpenFileName(slicer.util.mainWindow(), _("Load the MR"), "", kinds)
+        if path:
+            with slicer.util.tryWithErrorDisplay(_("The MR could not be loaded."), waitCursor=True):
+                self.case.mr = slicer.util.loadVolume(path)
 
     def _onSimulate(self) -> None:
         case = self.case

@@ -12,8 +12,8 @@ from MR2USProLib.mrml import label_node
 from MR2USProLib.volume import Volume
 
 
-def segmentationNode(path: Path, names: Mapping[int, str], name: str, reference: Any = None) -> Any:
-    """A segmentation node of a label map file.
+def hiddenSegmentationNode(path: Path, names: Mapping[int, str], name: str, reference: Any = None) -> Any:
+    """A segmentation node of a label map file, which is not shown until the user wants to see it.
 
     Args:
         path: an image of whole numbers; 0 is nothing.
@@ -24,6 +24,7 @@ def segmentationNode(path: Path, names: Mapping[int, str], name: str, reference:
     labels = label_node(Volume.read(path), name)
     segmentation = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
     segmentation.CreateDefaultDisplayNodes()
+    segmentation.SetDisplayVisibility(False)
     if reference is not None:
         segmentation.SetReferenceImageGeometryParameterFromVolumeNode(reference)
     slicer.vtkSlicerSegmentationsModuleLogic.ImportLabelmapToSegmentationNode(labels, segmentation)
