@@ -35,8 +35,11 @@ class Guide:
     def section(self, which):
         return self.widget.sections[which]
 
+    def ui(self, which):
+        return vars(self.section(which))["ui"]
+
     def button(self, which):
-        return self.section(which).row.ui.runButton
+        return vars(self.section(which).row)["ui"].runButton
 
     def title(self, which):
         return self.widget.buttons[which].text
@@ -84,7 +87,7 @@ def test_the_whole_exam(guide, simulated, slicerApp, tmp_path):
     guide.look("empty")
     guide.comes_to(EXAM)
     assert [guide.title(n)[:2] for n in range(EXAM, EXPORT + 1)] == [f"{n}." for n in range(1, 9)]
-    assert guide.section(EXPORT).ui.exportButton.text == "Nothing to export yet"
+    assert guide.ui(EXPORT).exportButton.text == "Nothing to export yet"
 
     # Load: the sample's files, then both views become stacks of frames.
     guide.widget.logic._loadSimulated(simulated).putInto(guide.case)
@@ -129,7 +132,7 @@ def test_the_whole_exam(guide, simulated, slicerApp, tmp_path):
     slicerApp.process(0.1)
     assert guide.case.warped is None
     guide.press(REGISTER)
-    assert guide.case.warped is not None, guide.section(REGISTER).row.ui.messageLabel.text
+    assert guide.case.warped is not None, guide.button(REGISTER).text
     assert "\N{CHECK MARK}" in guide.title(REGISTER)
     guide.look("registered")
 
@@ -141,17 +144,17 @@ def test_the_whole_exam(guide, simulated, slicerApp, tmp_path):
         *(float(landmark[f"moving_{axis}"]) * sign for axis, sign in zip("xyz", (-1, -1, 1), strict=True))
     )
     slicerApp.process(0.1)
-    guide.section(TARGETS).ui.targetsSelector.setCheckState(target, 2)
+    guide.ui(TARGETS).targetsSelector.check(target)
     slicerApp.process(0.1)
-    guide.section(TARGETS).ui.carryButton.click()
+    guide.ui(TARGETS).carryButton.click()
     slicerApp.process(0.1)
     guide.look("carried")
 
     # Export, and compare what was written with what the scene shows.
-    guide.section(EXPORT).ui.exportPathEdit.currentPath = str(tmp_path / "out")
-    guide.section(EXPORT).ui.sceneCheckBox.checked = True
+    guide.ui(EXPORT).exportPathEdit.currentPath = str(tmp_path / "out")
+    guide.ui(EXPORT).sceneCheckBox.checked = True
     slicerApp.process(0.1)
-    guide.section(EXPORT).ui.exportButton.click()
+    guide.ui(EXPORT).exportButton.click()
     slicerApp.process(0.1)
     guide.look("exported")
     written = {path.name for path in (tmp_path / "out").iterdir()}
@@ -181,25 +184,25 @@ def test_the_whole_exam(guide, simulated, slicerApp, tmp_path):
 def test_cases_stand_side_by_side(guide, slicerApp):
     import slicer
 
-    section = guide.section(CASE)
-    section.ui.nameEdit.text = "Phantom A"
-    section.ui.nameEdit.editingFinished()
+    section = guide.ui(CASE)
+    section.nameEdit.text = "Phantom A"
+    section.nameEdit.editingFinished()
     guide.case.spacingMm = 0.3
-    section.ui.newCaseButton.click()
+    section.newCaseButton.click()
     slicerApp.process(0.1)
     assert guide.case.spacingMm == 0
-    assert section.ui.caseComboBox.itemText(0) == "Phantom A"
-    section.ui.caseComboBox.currentIndex = 0
-    section.ui.caseComboBox.activated(0)
+    assert section.caseComboBox.itemText(0) == "Phantom A"
+    section.caseComboBox.currentIndex = 0
+    section.caseComboBox.activated(0)
     slicerApp.process(0.1)
     assert guide.case.spacingMm == 0.3
 
     guide.case.trus = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "TRUS")
     slicerApp.answers["confirm"] = False
-    section.ui.removeCaseButton.click()
+    section.removeCaseButton.click()
     assert guide.case.spacingMm == 0.3
     slicerApp.answers["confirm"] = True
-    section.ui.removeCaseButton.click()
+    section.removeCaseButton.click()
     slicerApp.process(0.1)
     assert guide.case.spacingMm == 0
     assert slicer.mrmlScene.GetFirstNodeByName("TRUS") is None
