@@ -236,6 +236,7 @@ class MR2USReconstructLogic(ScriptedLoadableModuleLogic):
         transverseFrames: vtkMRMLScalarVolumeNode,
         positions: vtkMRMLTableNode,
         *,
+        sagittalFrames: vtkMRMLScalarVolumeNode | None = None,
         method: str = "dip",
         voxelMm: float | None = None,
         seed: int = 0,
@@ -248,6 +249,7 @@ class MR2USReconstructLogic(ScriptedLoadableModuleLogic):
         Args:
             transverseFrames: the transverse view, slice k is frame k.
             positions: of the frames, as :meth:`stitch` gives them.
+            sagittalFrames: the sagittal view that was stitched; with it the hand's wobble in depth is undone.
             method: ``dip`` (deep image prior), ``linear`` or ``none``.
             voxelMm: edge of the voxels, 0.5 mm where not given.
             seed: of everything random.
@@ -257,6 +259,8 @@ class MR2USReconstructLogic(ScriptedLoadableModuleLogic):
         """
         old = Filled(*(into or ()))
         parameters = {"method": method, "voxel_mm": voxelMm, "seed": seed, "device": device}
+        if sagittalFrames is not None:
+            parameters["sagittal_row_mm"] = sagittalFrames.GetSpacing()[1]
 
         def prepare(folder: Path) -> dict[str, Any]:
             from MR2USProLib.mrml import write_table
@@ -307,7 +311,13 @@ class MR2USReconstructLogic(ScriptedLoadableModuleLogic):
         stitching = self.stitch(frames.sagittal, matcher=matcher)
         assert stitching is not None
         filled = self.fill(
-            frames.transverse, stitching.positions, method=method, voxelMm=voxelMm, seed=seed, device=device
+            frames.transverse,
+            stitching.positions,
+            sagittalFrames=frames.sagittal,
+            method=method,
+            voxelMm=voxelMm,
+            seed=seed,
+            device=device,
         )
         assert filled is not None
         return frames, stitching, filled

@@ -132,13 +132,23 @@ def reconstruct(
     fill: Annotated[
         Literal["dip", "linear", "none"], typer.Option(help="What fills the gaps between the frames.")
     ] = "dip",
-    voxel: Annotated[float | None, typer.Option(help="Voxel size of the volume in mm.", min=0.05)] = None,
+    voxel: Annotated[
+        str | None, typer.Option(metavar="MM|x,y,z", help="Edge of the voxels in mm, one for all or one each; 0.5.")
+    ] = None,
+    extent: Annotated[
+        str | None,
+        typer.Option(metavar="x0,y0,z0,x1,y1,z1", help="Outer edges of the volume, LPS mm; what the frames cover."),
+    ] = None,
+    plane_offset: Annotated[
+        float,
+        typer.Option(metavar="MM", help="Where on the sagittal view, from its first column, the transverse plane is."),
+    ] = 0.0,
     seed: Seed = 0,
     device: DeviceOption = "auto",
     threads: Threads = None,
     events: Events = False,
 ) -> None:
-    """Turn a biplane video into a TRUS volume: positions.csv, sagittal_map, trus_sparse.nrrd, trus.nrrd."""
+    """Turn a biplane video into a TRUS volume: positions.csv, sagittal_map, trus, trus_sparse and trus_measured."""
     with front_end(events) as progress:
         from .commands.reconstruct import run
 
@@ -154,7 +164,9 @@ def reconstruct(
             excluded=_frames("--exclude", exclude),
             pinned=_pins("--pin", pin or []),
             fill=fill,
-            voxel_mm=voxel,
+            voxel_mm=_voxel(voxel),
+            extent_mm=_numbers("--extent", extent, 6, float),
+            plane_offset_mm=plane_offset,
             seed=seed,
             device=device,
             threads=threads,
@@ -284,6 +296,14 @@ def _numbers(option: str, text: str | None, count: int, kind: type) -> tuple | N
     if len(numbers) != count:
         raise InputError(f"{option} is '{text}': give {count} {'whole ' if kind is int else ''}numbers with commas.")
     return numbers
+
+
+def _voxel(text: str | None) -> tuple | None:
+    """The edges of a voxel, one or three."""
+    edges = _numbers("--voxel", text, 3 if text and "," in text else 1, float)
+    if edges and not all(0.05 <= edge < float("inf") for edge in edges):
+        raise InputError(f"--voxel is '{text}': give edges of at least 0.05 mm.")
+    return edges
 
 
 def _frames(option: str, text: str | None) -> tuple[int, ...]:

@@ -6,7 +6,7 @@ end calls these functions; the stages know nothing of each other.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -30,6 +30,11 @@ if TYPE_CHECKING:
 Matcher = Literal["auto", "layers", "sift", "orb"]
 Fill = Literal["dip", "linear", "none"]
 Preset = Literal["fast", "balanced", "paper"]
+VoxelSize = float | Sequence[float] | None
+"""Edge of cubic voxels in mm, or the edges along x, y and z; None for the default."""
+
+OFFSET_DIGITS = 3
+"""Decimals of an offset in px in the table of positions: what is placed at once lies where it lies step by step."""
 
 SHAPES: dict[str, tuple[int, int, int]] = {"fast": (32, 64, 64), "balanced": (48, 96, 96), "paper": (64, 128, 128)}
 """Voxels (k, j, i) of the grid on which the networks work; the last is the paper's."""
@@ -98,13 +103,15 @@ def reconstruct(
     excluded: Set[int] = frozenset(),
     pinned_mm: Mapping[int, float] | None = None,
     fill: Fill = "dip",
-    voxel_mm: float | None = None,
+    voxel_mm: VoxelSize = None,
+    extent_mm: Sequence[float] | None = None,
+    plane_offset_mm: float = 0.0,
     seed: int = 0,
     device: str = "cpu",
     progress: Progress = SILENT,
 ) -> Reconstruction:
     """Stitch the sagittal frames, put their transverse partners where they belong, fill what lies between."""
-    column_mm = exam.sagittal_spacing_mm[1]
+    row_mm, column_mm = exam.sagittal_spacing_mm
     stitching = stitch(
         exam.sagittal, column_mm, matcher=matcher, excluded=excluded, pinned_mm=pinned_mm, progress=progress
     )
@@ -113,8 +120,11 @@ def reconstruct(
         exam.transverse_spacing_mm,
         stitching.positions_mm(column_mm),
         stitching.usable,
+        depths_mm=stitching.offsets_px[:, 1].round(OFFSET_DIGITS) * row_mm,
         method=fill,
         voxel_mm=voxel_mm,
+        extent_mm=extent_mm,
+        plane_offset_mm=plane_offset_mm,
         seed=seed,
         device=device,
         progress=progress,
@@ -168,23 +178,40 @@ def fill_gaps(
     positions_mm: NDArray[np.float64],
     usable: NDArray[np.bool_],
     *,
+    depths_mm: NDArray[np.float64] | None = None,
     method: Fill = "dip",
-    voxel_mm: float | None = None,
+    voxel_mm: VoxelSize = None,
+    extent_mm: Sequence[float] | None = None,
+    plane_offset_mm: float = 0.0,
     seed: int = 0,
     device: str = "cpu",
     progress: Progress = SILENT,
 ) -> FilledVolume:
-    """Put the usable transverse frames at their positions and fill what lies between them."""
+    """Put the usable transverse frames at their places and fill what lies between them.
+
+    The places are those of the sagittal frames, whose first column lies at the position and whose first row at the
+    depth; ``plane_offset_mm`` says where on the sagittal frame, from its first column on, the transverse plane crosses
+    it. The rest is told in :func:`.reconstruction.placement.place` and :func:`.reconstruction.filling.fill_volume`.
+    """
     from .reconstruction.filling import fill_volume
     from .reconstruction.placement import place
 
+    if not np.isfinite(plane_offset_mm):
+        raise InputError("The transverse plane has no place on the sagittal view: give --plane-offset in mm.")
     placement = place(
-        transverse, spacing_mm, positions_mm, usable=usable, voxel_mm=voxel_mm, progress=progress.named("Place")
+        transverse,
+        spacing_mm,
+        positions_mm + plane_offset_mm,
+        usable=usable,
+        depths_mm=depths_mm,
+        voxel_mm=voxel_mm,
+        extent_mm=extent_mm,
+        progress=progress.named("Place"),
     )
     filled, check = fill_volume(
         placement.volume.array,
         placement.measured,
-        placement.fan,
+        placement.inside,
         method=method,
         seed=seed,
         device=device,

@@ -116,6 +116,7 @@ class FillSection(Section):
         self.logic.fill(
             case.transverseFrames,
             case.positions,
+            sagittalFrames=case.sagittalFrames,
             method=case.fillMethod,
             voxelMm=case.voxelMm,
             seed=case.seed,

@@ -55,6 +55,7 @@ def steps(exam, tmp_path_factory):
             out=folder / "fill",
             transverse=str(folder / "read" / "transverse.nrrd"),
             positions=str(folder / "stitch" / "positions.csv"),
+            sagittal_row_mm=0.19,
             method="linear",
             voxel_mm=2.0,
             seed=3,
@@ -91,7 +92,7 @@ def test_the_steps_make_what_reconstruct_makes_byte_for_byte(exam, steps, tmp_pa
     )
     for step, names in (
         ("stitch", ("positions.csv", "sagittal_map.nrrd", "sagittal_map.png")),
-        ("fill", ("trus_sparse.nrrd", "trus.nrrd")),
+        ("fill", ("trus_sparse.nrrd", "trus_measured.nrrd", "trus.nrrd")),
     ):
         for name in names:
             assert (tmp_path / "whole" / name).read_bytes() == (folder / step / name).read_bytes(), name

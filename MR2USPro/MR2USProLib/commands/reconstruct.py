@@ -34,13 +34,15 @@ def run(
     excluded: Sequence[int] = (),
     pinned: Mapping[int, float] | None = None,
     fill: pipeline.Fill = "dip",
-    voxel_mm: float | None = None,
+    voxel_mm: pipeline.VoxelSize = None,
+    extent_mm: Sequence[float] | None = None,
+    plane_offset_mm: float = 0.0,
     seed: int = 0,
     device: Device = "auto",
     threads: int | None = None,
     progress: Progress = SILENT,
 ) -> tuple[Exam, pipeline.Reconstruction, Record]:
-    """Reconstruct an exam and write positions.csv, sagittal_map, trus_sparse, trus and the reports to ``out``.
+    """Reconstruct an exam and write what ``stitch`` and ``fill`` write, and the reports, to ``out``.
 
     Raises:
         InputError: the exam cannot be read or stitched, or ``out`` cannot be written.
@@ -69,6 +71,8 @@ def run(
             "pinned_mm": pins or None,
             "fill": fill,
             "voxel_mm": voxel_mm,
+            "extent_mm": extent_mm,
+            "plane_offset_mm": plane_offset_mm,
             "seed": seed,
             "device": place,
             "threads": threads,
@@ -82,6 +86,8 @@ def run(
                 pinned_mm=pins,
                 fill=fill,
                 voxel_mm=voxel_mm,
+                extent_mm=extent_mm,
+                plane_offset_mm=plane_offset_mm,
                 seed=seed,
                 device=place,
                 progress=progress,

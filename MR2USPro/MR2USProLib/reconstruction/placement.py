@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -18,6 +19,8 @@ DARK = 3
 
 MOST_VOXELS = 400_000_000
 
+VoxelSize = float | Sequence[float] | None
+
 
 @dataclass(frozen=True)
 class Placement:
@@ -32,6 +35,13 @@ class Placement:
     volume: Volume
     measured: NDArray[np.bool_]
     fan: NDArray[np.bool_]
+
+    @property
+    def inside(self) -> NDArray[np.bool_]:
+        """(k, j, i) what the sweep of the fan covers: beyond its first and its last frame nobody has looked."""
+        reached = self.measured.any(axis=(1, 2))
+        within: NDArray[np.bool_] = (np.cumsum(reached) > 0) & (np.cumsum(reached[::-1])[::-1] > 0)
+        return within[:, None, None] & self.fan
 
 
 def fan_mask(transverse: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -59,33 +69,40 @@ def place(
     positions_mm: NDArray[np.floating],
     *,
     usable: NDArray[np.bool_],
-    voxel_mm: float | None = None,
+    depths_mm: NDArray[np.floating] | None = None,
+    voxel_mm: VoxelSize = None,
+    extent_mm: Sequence[float] | None = None,
     progress: Progress = SILENT,
 ) -> Placement:
-    """Put each transverse frame at its position along the probe's shaft.
+    """Put each transverse frame at its place along the probe's shaft and in depth.
 
-    The world is LPS: x = (column - (W-1)/2) dx, y = -row dy, z = -position, so k = 0 is the most cranial plane and k
-    runs to the feet. A frame goes to the nearest plane; frames that share a plane are averaged, the nearer ones
-    weighing more.
+    The world is LPS: x = (column - (W-1)/2) dx, y = -(row dy + depth), z = -position, so k = 0 is the most cranial
+    plane and k runs to the feet. A frame goes to the nearest plane; frames that share a plane are averaged, the nearer
+    ones weighing more.
 
     Args:
         transverse: uint8 (frame, row, column), 0 outside the fan.
         transverse_spacing_mm: (row, column).
         positions_mm: (n,) caudal positive.
         usable: (n,) frames to place; the others leave gaps.
-        voxel_mm: edge of the cubic voxels, 0.5 mm where not given.
+        depths_mm: (n,) of each frame's first row in the world, away from the probe positive: the wobble of the hand.
+            All 0 where not given.
+        voxel_mm: edge of the voxels, or their edges along x, y and z; 0.5 mm where not given.
+        extent_mm: x0, y0, z0, x1, y1, z1 of the volume's outer edges, LPS; what the frames cover where not given. Where
+            an edge is no multiple of the voxel, the volume begins at the left (x0), the probe (y1) and the head (z1),
+            and its last voxel reaches beyond the other end.
         progress: told before every frame.
 
     Raises:
-        InputError: fewer than two usable frames, no fan, a sweep without extent, or a volume beyond reason.
+        InputError: fewer than two usable frames, no fan, a sweep without extent, a box without a frame, or a volume
+            beyond reason.
     """
     n, rows, columns = transverse.shape
-    voxel = DEFAULT_VOXEL_MM if voxel_mm is None else float(voxel_mm)
     chosen = np.flatnonzero(usable)
-    if len(positions_mm) != n or len(usable) != n:
-        raise ValueError(f"{n} frames, but {len(positions_mm)} positions and {len(usable)} marks.")
-    if not (np.isfinite(voxel) and voxel > 0):
-        raise InputError(f"Voxels of {voxel_mm} mm cannot be made: give a positive size.")
+    depths = np.zeros(n) if depths_mm is None else np.asarray(depths_mm, np.float64)
+    if len({n, len(positions_mm), len(usable), len(depths)}) > 1:
+        raise ValueError(f"{n} frames, but {len(positions_mm)} positions, {len(depths)} depths, {len(usable)} marks.")
+    voxel = _voxel(voxel_mm)
     if len(chosen) < 2:
         raise InputError(
             "Fewer than two frames have a known place: give a sweep whose sagittal frames can be stitched."
@@ -93,57 +110,104 @@ def place(
     fan = fan_mask(transverse[chosen])
     if not fan.any():
         raise InputError("The transverse frames are black: check --transverse-roi.")
-    first, last = float(positions_mm[chosen].min()), float(positions_mm[chosen].max())
-    if last - first < voxel:
+    along = np.asarray(positions_mm, np.float64)
+    first, last = float(along[chosen].min()), float(along[chosen].max())
+    if last - first < voxel[2]:
         raise InputError(
             f"The sweep covers only {last - first:.2f} mm along the probe's shaft: give one in which the probe moves."
         )
     row_mm, column_mm = transverse_spacing_mm
-    depth, height = int(np.rint((last - first) / voxel)) + 1, max(2, int(np.rint(rows * row_mm / voxel)))
-    width = max(2, int(np.rint(columns * column_mm / voxel)))
-    if depth * height * width > MOST_VOXELS:
-        raise InputError(
-            f"A volume of {width} x {height} x {depth} voxels is too large: give larger voxels or check --spacing."
-        )
-    # The slice is centred on the frame along x and shares its first edge along y, so that the fan keeps its place.
-    origin = (-(width - 1) / 2 * voxel, -(voxel - row_mm) / 2, -first)
-    grid = Grid((depth, height, width), (voxel, voxel, voxel), origin, np.diag([1.0, -1.0, -1.0]))
+    # Outer edges of pixels across and in depth; in the middle of the end frames along the shaft.
+    covered = np.array([
+        [-columns * column_mm / 2, row_mm / 2 - rows * row_mm - depths[chosen].max(), -last - voxel[2] / 2],
+        [columns * column_mm / 2, row_mm / 2 - depths[chosen].min(), -first + voxel[2] / 2],
+    ])  # fmt: skip
+    grid = _covering(covered, voxel) if extent_mm is None else _box(extent_mm, voxel)
+    planes = np.floor(grid.to_index(np.stack([0 * along, 0 * along, -along], -1))[:, 2] + 0.5).astype(int)
+    if extent_mm is None:
+        planes = np.minimum(planes, grid.shape[0] - 1)
+    chosen = chosen[(planes[chosen] >= 0) & (planes[chosen] < grid.shape[0])]
+    if not len(chosen):
+        raise InputError(f"No frame lies in the box: the frames lie from z = {-last:.1f} to {-first:.1f} (--extent).")
 
-    resampler = _Resampler((rows, columns), transverse_spacing_mm, (height, width), voxel)
-    fan_share = resampler(fan.astype(np.float32))
-    inside = fan_share > 0.5
-    total, weight = np.zeros(grid.shape, np.float32), np.zeros(depth, np.float32)
+    resampler = _Resampler((rows, columns), transverse_spacing_mm, grid)
+    inside = resampler(fan.astype(np.float32), float(np.median(depths[chosen]))) > 0.5
+    array, measured = np.zeros(grid.shape, np.float32), np.zeros(grid.shape, np.bool_)
+    weight = np.zeros(grid.shape[1:], np.float32)
+    chosen = chosen[np.argsort(planes[chosen], kind="stable")]
     for step in progress.steps(len(chosen), "Placing transverse frames"):
         t = chosen[step]
-        plane = (float(positions_mm[t]) - first) / voxel
-        k = min(int(np.floor(plane + 0.5)), depth - 1)
-        near = max(1.0 - abs(plane - k), 0.5)
-        levels = resampler(transverse[t].astype(np.float32) * fan) / np.maximum(fan_share, 1e-3)
-        total[k] += near * levels
-        weight[k] += near
-    measured = (weight > 0)[:, None, None] & inside
-    array = np.where(measured, total / np.maximum(weight, 1e-6)[:, None, None], 0).astype(np.float32)
+        k = planes[t]
+        near = max(1.0 - abs(-along[t] - grid.to_world([0, 0, k])[2]) / voxel[2], 0.5)
+        share = resampler(fan.astype(np.float32), depths[t])
+        hit = share > 0.5
+        array[k] += np.where(hit, near * resampler(transverse[t] * fan.astype(np.float32), depths[t]), 0)
+        weight += np.where(hit, near * share, 0)
+        if step + 1 == len(chosen) or planes[chosen[step + 1]] != k:
+            measured[k] = (weight > 0) & inside
+            array[k] = np.where(measured[k], array[k] / np.maximum(weight, 1e-6), 0)
+            weight[:] = 0
     return Placement(Volume(array, grid), measured, inside)
+
+
+def _voxel(voxel_mm: VoxelSize) -> tuple[float, float, float]:
+    given = DEFAULT_VOXEL_MM if voxel_mm is None else voxel_mm
+    edges = tuple(float(edge) for edge in np.ravel(given))
+    x, y, z = edges * 3 if len(edges) == 1 else edges
+    if not (np.isfinite([x, y, z]).all() and min(x, y, z) > 0):
+        raise InputError(f"Voxels of {voxel_mm} mm cannot be made: give a positive --voxel.")
+    return x, y, z
+
+
+def _covering(edges_mm: NDArray[np.float64], voxel: tuple[float, float, float]) -> Grid:
+    """Voxels over what the frames cover: centred across, from the probe on in depth, from the first frame on along."""
+    width, height, depth = (
+        max(2, int(np.rint(size / edge))) for size, edge in zip(edges_mm[1] - edges_mm[0], voxel, strict=True)
+    )
+    return _grid((width, height, depth), voxel, (-(width - 1) / 2 * voxel[0], edges_mm[1, 1], edges_mm[1, 2]))
+
+
+def _box(extent_mm: Sequence[float], voxel: tuple[float, float, float]) -> Grid:
+    box = np.asarray(extent_mm, np.float64).reshape(2, 3)
+    size = box[1] - box[0]
+    if not (np.isfinite(box).all() and (size > 0).all()):
+        raise InputError("--extent is no box: give x0,y0,z0,x1,y1,z1 in mm with x0 < x1, y0 < y1 and z0 < z1.")
+    width, height, depth = (int(n) for n in np.maximum(np.ceil(size / voxel - 1e-6), 1))
+    return _grid((width, height, depth), voxel, (box[0, 0] + voxel[0] / 2, box[1, 1], box[1, 2]))
+
+
+def _grid(size: tuple[int, int, int], voxel: tuple[float, float, float], start: tuple[float, float, float]) -> Grid:
+    """Voxels (i, j, k): x of the first centre, outer edges towards the probe (y) and the head (z)."""
+    width, height, depth = size
+    if depth * height * width > MOST_VOXELS:
+        raise InputError(
+            f"A volume of {width} x {height} x {depth} voxels is too large: give a larger --voxel or check --spacing."
+        )
+    origin = (start[0], start[1] - voxel[1] / 2, start[2] - voxel[2] / 2)
+    return Grid((depth, height, width), voxel, origin, np.diag([1.0, -1.0, -1.0]))
 
 
 class _Resampler:
     """Brings a frame onto the pixels of a slice: smoothed as much as it gets coarser, then linearly interpolated."""
 
-    def __init__(
-        self, frame_px: tuple[int, int], spacing_mm: tuple[float, float], slice_px: tuple[int, int], voxel_mm: float
-    ) -> None:
-        y_mm = spacing_mm[0] * -0.5 + (np.arange(slice_px[0]) + 0.5) * voxel_mm
-        x_mm = (np.arange(slice_px[1]) - (slice_px[1] - 1) / 2) * voxel_mm
-        rows, columns = y_mm / spacing_mm[0], x_mm / spacing_mm[1] + (frame_px[1] - 1) / 2
+    def __init__(self, frame_px: tuple[int, int], spacing_mm: tuple[float, float], grid: Grid) -> None:
+        (_, height, width), (x_mm, y_mm, _) = grid.shape, grid.spacing_mm
+        columns = (grid.origin_mm[0] + np.arange(width) * x_mm) / spacing_mm[1] + (frame_px[1] - 1) / 2
+        rows = (np.arange(height) * y_mm - grid.origin_mm[1]) / spacing_mm[0]
         self._columns, self._rows = (m.astype(np.float32) for m in np.meshgrid(columns, rows))
+        self._row_mm = spacing_mm[0]
         # A box as wide as a voxel, as two pixels' worth of Gaussian would be: sigma of a uniform box is 1/sqrt(12).
-        self._sigma = [np.sqrt(max((voxel_mm / s) ** 2 - 1, 0) / 12) for s in spacing_mm]
+        self._sigma = [
+            max(np.sqrt(max((voxel / pixel) ** 2 - 1, 0) / 12), 1e-3)
+            for voxel, pixel in zip((y_mm, x_mm), spacing_mm, strict=True)
+        ]
 
-    def __call__(self, picture: NDArray[np.float32]) -> NDArray[np.float32]:
+    def __call__(self, picture: NDArray[np.float32], depth_mm: float) -> NDArray[np.float32]:
+        """The picture (row, column), whose first row lies at a depth, on a slice; 0 beyond its edges."""
         if max(self._sigma) > 0.05:
-            sigma_y, sigma_x = (max(s, 1e-3) for s in self._sigma)
-            picture = cv2.GaussianBlur(picture, (0, 0), sigmaX=sigma_x, sigmaY=sigma_y, borderType=cv2.BORDER_REPLICATE)
+            sigma_y, sigma_x = self._sigma
+            picture = cv2.GaussianBlur(picture, (0, 0), sigmaX=sigma_x, sigmaY=sigma_y, borderType=cv2.BORDER_CONSTANT)
+        rows = self._rows - np.float32(depth_mm / self._row_mm)
         return np.asarray(
-            cv2.remap(picture, self._columns, self._rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE),
-            dtype=np.float32,
+            cv2.remap(picture, self._columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT), dtype=np.float32
         )
