@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -166,7 +166,10 @@ class MR2USProWidget(Panel):
         self._following.start(0)
 
     def _follow(self) -> None:
-        """Tick off the steps that are done, and open the next one when one has just been finished."""
+        """Tick off the steps that are done, and open the next one when one has just been finished.
+
+        A step whose result is to be checked stays open beside the next one.
+        """
         done = [step.done() for step in self.steps]
         buttons = self.buttons[1:-1]
         for n, (step, button) in enumerate(zip(self.steps, buttons, strict=True)):
@@ -174,12 +177,13 @@ class MR2USProWidget(Panel):
         if self._done != done:
             finished = [n for n, is_done in enumerate(done) if is_done and not (self._done and self._done[n])]
             if finished or not self._done:
-                self._open(next((n for n in range(len(done)) if not any(done[n:])), len(done) - 1))
+                upcoming = next((n for n in range(len(done)) if not any(done[n:])), len(done) - 1)
+                self._open({upcoming, *(n for n in finished if self.steps[n].isChecked and n == upcoming - 1)})
         self._done = done
 
-    def _open(self, step: int) -> None:
+    def _open(self, steps: Set[int]) -> None:
         for n, button in enumerate(self.buttons[1:-1]):
-            button.collapsed = n != step
+            button.collapsed = n not in steps
 
 
 class MR2USProLogic(ScriptedLoadableModuleLogic):
@@ -302,7 +306,7 @@ class MR2USProLogic(ScriptedLoadableModuleLogic):
         case.sagittalFrames, case.transverseFrames = frames
         stitching = reconstruct.stitch(frames.sagittal)
         keepStitching(case, stitching)
-        keepFilling(case, reconstruct.fill(frames.transverse, stitching.positions))
+        keepFilling(case, reconstruct.fill(frames.transverse, stitching.positions, sagittalFrames=frames.sagittal))
         case.pose = register.computeStart(mr, case.trus, start)
         keepRegistration(case, register.register(mr, case.trus, pose=case.pose, preset=preset))
         return case

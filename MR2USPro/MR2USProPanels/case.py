@@ -22,6 +22,8 @@ from slicer import (
 )
 from slicer.parameterNodeWrapper import Choice, Default, WithinRange, parameterNodeWrapper
 
+from .sceneNodes import removeNodes
+
 ATTRIBUTE = "MR2USPro.Case"
 CURRENT = "MR2USPro.Current"
 
@@ -50,7 +52,7 @@ class Case:
     transverseFrames: vtkMRMLScalarVolumeNode
 
     # Stitching, with what the user said about single frames.
-    matcher: Annotated[str, Choice(["auto", "sift", "orb"]), Default("auto")]
+    matcher: Annotated[str, Choice(["auto", "layers", "sift", "orb"]), Default("auto")]
     excluded: list[int]
     pinned: dict[int, float]
     map: vtkMRMLScalarVolumeNode
@@ -159,10 +161,7 @@ def removeCase(case: Case) -> None:
     others = {
         node.GetID() for other in cases() if other.parameterNode is not case.parameterNode for node in nodesOf(other)
     }
-    for node in nodesOf(case):
-        if node.GetID() not in others:
-            slicer.mrmlScene.RemoveNode(node)
-    slicer.mrmlScene.RemoveNode(case.parameterNode)
+    removeNodes(*(node for node in nodesOf(case) if node.GetID() not in others), case.parameterNode)
 
 
 def nodesOf(case: Case) -> list[Any]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import slicer
 from slicer.i18n import tr as _
 
 from . import sliceLayers, sliceViews
 from .jobRunner import JobRunner
 from .lossPlot import LossPlot
+from .sceneNodes import removeNodes
 
 
 class LiveRegistration:
@@ -43,8 +43,7 @@ class LiveRegistration:
     def end(self, *, keepPlot: bool) -> None:
         """Take away what was only there for the time of the run, and show what was shown before."""
         sliceLayers.restore(self._before)
-        if self._preview is not None and slicer.mrmlScene.IsNodePresent(self._preview):
-            slicer.mrmlScene.RemoveNode(self._preview)
+        removeNodes(self._preview)
         self._preview = None
         if not keepPlot:
             self.plot.remove()

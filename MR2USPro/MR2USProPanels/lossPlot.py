@@ -1,4 +1,7 @@
-"""The losses of a running job as a plot: one line for each, against how much of the stage is done."""
+"""The losses of a running job as a plot: one line for each, against how much of the stage is done.
+
+Their sizes differ by orders of magnitude and mean nothing to each other, so each is shown relative to its first value.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ from typing import Any
 import slicer
 import vtk
 from slicer.i18n import tr as _
+
+from .sceneNodes import removeNodes
 
 X = "Done"
 COLORS = ((0.12, 0.47, 0.71), (0.89, 0.47, 0.10), (0.17, 0.63, 0.17), (0.58, 0.40, 0.74), (0.84, 0.15, 0.16),
@@ -25,6 +30,7 @@ class LossPlot:
         self.chart: Any = None
         self._stage = ""
         self._waiting: dict[str, float] = {}
+        self._first: dict[str, float] = {}
         self._table: Any = None
         self._nodes: list[Any] = []
 
@@ -41,7 +47,8 @@ class LossPlot:
             self._stage, self._waiting = stage, values
             return
         if self._waiting:
-            self._begin([name for name in values if name != X])
+            self._first = {name: max(abs(value), 1e-9) for name, value in self._waiting.items() if name != X}
+            self._begin(list(self._first))
             self._append(self._waiting)
             self._waiting = {}
         self._append(values)
@@ -50,9 +57,7 @@ class LossPlot:
 
     def remove(self) -> None:
         """Take the plot out of the scene."""
-        for node in [*self._nodes, self.chart]:
-            if node is not None and slicer.mrmlScene.IsNodePresent(node):
-                slicer.mrmlScene.RemoveNode(node)
+        removeNodes(*self._nodes, self.chart)
         self._nodes, self.chart, self._table = [], None, None
 
     def _append(self, values: Mapping[str, float]) -> None:
@@ -61,15 +66,14 @@ class LossPlot:
         for name, value in values.items():
             column = table.GetColumnByName(name)
             if column is not None:
-                column.SetValue(row, value)
+                column.SetValue(row, value / self._first.get(name, 1.0))
 
     def _begin(self, names: list[str]) -> None:
         stage = self._stage
-        for node in self._nodes:
-            slicer.mrmlScene.RemoveNode(node)
+        removeNodes(*self._nodes)
         if self.chart is None:
             self.chart = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLPlotChartNode", _("Losses"))
-            self.chart.SetYAxisTitle(_("Loss"))
+            self.chart.SetYAxisTitle(_("Loss, relative to the first"))
         self.chart.RemoveAllPlotSeriesNodeIDs()
         self.chart.SetXAxisTitle(_("Done (%)"))
         self.chart.SetTitle(_("Losses: {stage}").format(stage=stage))

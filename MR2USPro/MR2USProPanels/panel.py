@@ -29,6 +29,10 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.sections: list[Section] = []
         self.buttons: list[Any] = []
         self._entered = False
+        self._soon = qt.QTimer()
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(0)
+        self._soon.connect("timeout()", self._onSoon)
 
     def makeSections(self) -> Sequence[Section]:
         """The sections of this panel, from top to bottom."""
@@ -62,6 +66,7 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def cleanup(self) -> None:
         """Let go of everything."""
+        self._soon.stop()
         self.removeObservers()
         for section in self.sections:
             section.cleanup()
@@ -78,5 +83,9 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._show(None)
 
     def _onSceneChanged(self, caller: Any, event: Any) -> None:
+        # Not at once: selectors may hear of the scene's nodes after this, and a scene that is opened is closed first.
+        self._soon.start()
+
+    def _onSoon(self) -> None:
         if self._entered:
             self.showCurrentCase()

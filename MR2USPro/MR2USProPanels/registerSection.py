@@ -20,6 +20,7 @@ from .jobRunner import Callbacks
 from .liveRegistration import LiveRegistration
 from .lossPlot import chartNodes
 from .registered import Registered, keepRegistration, registrationOf
+from .sceneNodes import removeNodes
 from .section import Section
 
 
@@ -27,6 +28,7 @@ class RegisterSection(Section):
     """Method, scoring, the run, and its figures."""
 
     title = _("Register")
+    isChecked = True
 
     def __init__(self, logic: Any) -> None:
         super().__init__("Register", logic)
@@ -167,8 +169,7 @@ class RegisterSection(Section):
     def _onDone(self, case: Case, found: Registered) -> None:
         chart = self._live.plot.chart if self._live is not None else None
         self._end(keepPlot=True)
-        for node in chartNodes(case.losses):
-            slicer.mrmlScene.RemoveNode(node)
+        removeNodes(*chartNodes(case.losses))
         with slicer.util.NodeModify(case.parameterNode):
             case.losses = chart
             keepRegistration(case, found)

@@ -16,6 +16,7 @@ from MR2USProLib.jobs.run import Run
 
 from . import registerWords
 from .case import Case
+from .sceneNodes import removeNodes
 
 START = "MR2USPro.Start"
 """Attribute of a deformation: the start that it includes, 4x4 from TRUS to MR points, RAS mm, as JSON."""
@@ -86,8 +87,8 @@ def loadRegistered(run: Run, start: Any, mr: Any, trus: Any, structures: list[st
         old = getattr(into, key)
         if key in translated:
             setattr(found, key, mrml.volume_node(translated[key], name, old))
-        elif old is not None and slicer.mrmlScene.IsNodePresent(old):
-            slicer.mrmlScene.RemoveNode(old)
+        else:
+            removeNodes(old)
     found.metrics = _table(registerWords.rows(figures), into.metrics)
     found.report = mrml.text_node(page, _("Registration report"), into.report)
     return found
@@ -100,9 +101,7 @@ def registrationOf(case: Case) -> Registered:
 
 def keepRegistration(case: Case, found: Registered) -> None:
     """Make a registration that of a case; what was derived from an earlier one goes, or is marked as outdated."""
-    for node in (case.beyondStart, case.magnitude):
-        if node is not None:
-            slicer.mrmlScene.RemoveNode(node)
+    removeNodes(case.beyondStart, case.magnitude)
     with slicer.util.NodeModify(case.parameterNode):
         for name in NODES:
             setattr(case, name, getattr(found, name))

@@ -26,9 +26,11 @@ class Section:
         ui: its named child widgets.
         logic: what does the work.
         case: what is shown; None before :meth:`setCase`.
+        isChecked: whether the section shows a result that is to be looked at before going on.
     """
 
     title = ""
+    isChecked = False
 
     def __init__(self, uiName: str, logic: Any) -> None:
         self.logic = logic

@@ -11,6 +11,8 @@ import slicer
 from MR2USProLib.mrml import label_node
 from MR2USProLib.volume import Volume
 
+from .sceneNodes import removeNodes
+
 
 def hiddenSegmentationNode(path: Path, names: Mapping[int, str], name: str, reference: Any = None) -> Any:
     """A segmentation node of a label map file, which is not shown until the user wants to see it.
@@ -28,7 +30,7 @@ def hiddenSegmentationNode(path: Path, names: Mapping[int, str], name: str, refe
     if reference is not None:
         segmentation.SetReferenceImageGeometryParameterFromVolumeNode(reference)
     slicer.vtkSlicerSegmentationsModuleLogic.ImportLabelmapToSegmentationNode(labels, segmentation)
-    slicer.mrmlScene.RemoveNode(labels)
+    removeNodes(labels)
     inside = segmentation.GetSegmentation()
     for n in range(inside.GetNumberOfSegments()):
         segment = inside.GetNthSegment(n)

@@ -32,6 +32,7 @@ class StitchSection(Section):
     """
 
     title = _("Stitch")
+    isChecked = True
 
     def __init__(self, logic: Any) -> None:
         super().__init__("Stitch", logic)
@@ -39,7 +40,7 @@ class StitchSection(Section):
         self._rows: list[tuple[int, str, str, str]] = []
         self._matcher = ChoiceBox(
             self.ui.matcherBox,
-            {"auto": _("Automatic"), "sift": _("SIFT"), "orb": _("ORB")},
+            {"auto": _("Automatic"), "layers": _("Gray levels"), "sift": _("SIFT features"), "orb": _("ORB features")},
             self._onMatcher,
         )
         self.row = JobRow(self.ui.jobArea.layout(), logic.runner)

@@ -319,5 +319,12 @@ def test_the_time_left_follows_from_what_is_done(tmp_path, monkeypatch):
     run._begun = 90.0
     assert run.seconds_left is None
     run._take({"event": "progress", "stage": "Stitch", "fraction": 0.5, "message": ""})
-    assert run.fraction == pytest.approx(0.02 + 0.98 * 0.5)
-    assert run.seconds_left == pytest.approx(10 * 0.49 / 0.51)
+    assert run.fraction == pytest.approx(0.5)  # no word of reading: it is left out
+    assert run.seconds_left == pytest.approx(10)
+
+
+def test_every_stage_counts_with_its_share_of_the_time(tmp_path):
+    run = scripted(tmp_path, "", kind="fill")
+    for stage, fraction, overall in (("Read", 1.0, 0.02), ("Place", 1.0, 0.05), ("Fill", 0.5, 0.525), ("Fill", 1.0, 1)):
+        run._take({"event": "progress", "stage": stage, "fraction": fraction, "message": ""})
+        assert run.fraction == pytest.approx(overall)

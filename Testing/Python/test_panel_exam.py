@@ -47,9 +47,9 @@ class Guide:
     def open(self):
         return [which for which in range(EXAM, EXPORT + 1) if not self.widget.buttons[which].collapsed]
 
-    def comes_to(self, which):
-        """Whether the panel opens this step, and no other, before long."""
-        self.app.waitUntil(lambda: self.open() == [which], 10)
+    def comes_to(self, *steps):
+        """The panel opens these steps, and no others, before long."""
+        self.app.waitUntil(lambda: self.open() == list(steps), 10)
 
     def press(self, which):
         assert self.button(which).enabled, self.button(which).text
@@ -102,7 +102,7 @@ def test_the_whole_exam(guide, simulated, slicerApp, tmp_path):
 
     # Reconstruct and check.
     guide.press(STITCH)
-    guide.comes_to(FILL)
+    guide.comes_to(STITCH, FILL)
     guide.look("stitched")
     guide.case.excluded = [7]
     slicerApp.process(0.1)
@@ -134,6 +134,7 @@ def test_the_whole_exam(guide, simulated, slicerApp, tmp_path):
     guide.press(REGISTER)
     assert guide.case.warped is not None, guide.button(REGISTER).text
     assert "\N{CHECK MARK}" in guide.title(REGISTER)
+    guide.comes_to(REGISTER, REVIEW)
     guide.look("registered")
 
     # Targets, carried where the truth has them within the error of so short a fit.
@@ -172,12 +173,13 @@ def test_the_whole_exam(guide, simulated, slicerApp, tmp_path):
     # Close, and resume from the saved scene.
     titles = [guide.title(n) for n in range(EXAM, EXPORT + 1)]
     slicerApp.clearScene()
-    assert guide.case.warped is None
     slicerApp.loadScene(tmp_path / "out" / "case.mrb")
     slicerApp.process(0.2)
     assert [guide.title(n) for n in range(EXAM, EXPORT + 1)] == titles
     assert guide.case.warped is not None
     assert guide.case.excluded == [7]
+    assert guide.ui(CASE).caseMrSelector.currentNode().GetName() == "MR"
+    assert guide.ui(CASE).caseComboBox.count == 1
     guide.look("resumed")
 
 

@@ -163,7 +163,7 @@ def test_from_a_video_to_a_volume(panel, video, slicerApp, tmp_path):
     assert not panel.case.sagittalBox.GetDisplayVisibility()
 
     # Stitching tells what to think of it and shows the spoilt frame.
-    of(stitch).matcherBox.currentIndex = 2
+    of(stitch).matcherBox.currentIndex = 3
     panel.press(stitch)
     panel.look("stitched")
     assert panel.case.matcher == "orb"
@@ -435,7 +435,7 @@ def test_views_that_were_not_found_must_be_marked(panel, tmp_path):
 def test_deleted_nodes_do_no_harm(read):
     import slicer
 
-    of(read.stitch).matcherBox.currentIndex = 2
+    of(read.stitch).matcherBox.currentIndex = 3
     read.press(read.stitch)
     slicer.mrmlScene.RemoveNode(read.case.map)
     slicer.mrmlScene.RemoveNode(read.case.frameOutline)

@@ -7,14 +7,15 @@ from typing import Any
 import slicer
 from PySide6.QtCore import Qt
 
-from . import application, ctk, ctkSliders, dialogs, markups, modules, nodeComboBox, qmrml, ui
+from . import application, ctk, ctkSliders, dialogs, markups, modules, nodeComboBox, qmrml
+from . import ui as forms
 from .declared import Declared
 from .facade import facadeOf, lookUp
 
 
 class _Qt(types.ModuleType):
     Qt = facadeOf(Qt)
-    QUiLoader = ui.QUiLoader
+    QUiLoader = forms.QUiLoader
 
     def __getattr__(self, name: str) -> Any:
         return lookUp(name)
@@ -28,5 +29,5 @@ def install() -> None:
     for source in (ctk, ctkSliders, qmrml, nodeComboBox, markups, modules, application, dialogs):
         for name, value in vars(source).items():
             if isinstance(value, Declared):
-                ui.CUSTOM[name] = value
+                forms.CUSTOM[name] = value
                 setattr(module if name.startswith("ctk") else slicer, name, facadeOf(value))

@@ -92,6 +92,7 @@ class Run:
         self._error: Event | None = None
         self._pending: list[Event] = []
         self._begun = self._cancelled_at = 0.0
+        self._stages: dict[str, float] = {}
 
     @property
     def ended(self) -> bool:
@@ -232,7 +233,8 @@ class Run:
     def _take(self, event: Event) -> None:
         self._pending.append(event)
         if event["event"] == "progress":
-            self.fraction = max(self.fraction, _overall(self.job.kind, str(event["stage"]), float(event["fraction"])))
+            self._stages[str(event["stage"])] = min(max(float(event["fraction"]), 0.0), 1.0)
+            self.fraction = max(self.fraction, _overall(self.job.kind, self._stages))
             if self.state is State.RUNNING:
                 self.message = str(event.get("message") or event["stage"])
         elif event["event"] == "error":
@@ -288,14 +290,14 @@ def _parse(line: str) -> Event | None:
     return event
 
 
-def _overall(kind: str, stage: str, fraction: float) -> float:
-    """How much of all stages is done; a stage that is not among the kind's counts as not begun."""
-    done = 0.0
-    for name, share in STAGES[kind].items():
-        if name == stage:
-            return done + share * min(max(fraction, 0.0), 1.0)
-        done += share
-    return 0.0
+def _overall(kind: str, told: Mapping[str, float]) -> float:
+    """How much of all stages is done; what comes before a stage that has begun, without a word of it, is left out."""
+    begun = [n for n, name in enumerate(STAGES[kind]) if name in told]
+    if not begun:
+        return 0.0
+    stages = [(name, share) for n, (name, share) in enumerate(STAGES[kind].items()) if name in told or n > begun[-1]]
+    total = sum(share for _, share in stages)
+    return sum(share * told.get(name, 0.0) for name, share in stages) / total
 
 
 def _explained(error: Event) -> tuple[str, str]:
