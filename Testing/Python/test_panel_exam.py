@@ -71,17 +71,26 @@ def guide(slicerApp, tmp_path):
     return Guide(slicerApp, tmp_path / "pictures")
 
 
+SHORT = {"frames": 30, "level": "easy", "fill": "linear", "translation": "none"}
+FULL = {"frames": 100, "level": "medium", "fill": "dip", "translation": "acmt"}
+
+
+@pytest.fixture(scope="module", params=[SHORT, pytest.param(FULL, marks=pytest.mark.slow)], ids=["short", "full"])
+def how(request):
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def simulated(tmp_path_factory):
-    """An easy exam on disk, as the button of the panel makes it, but shorter."""
+def simulated(how, tmp_path_factory):
+    """An exam on disk, as the button of the panel makes it."""
     from MR2USProLib.commands.simulate import run
 
     folder = tmp_path_factory.mktemp("exam") / "results"
-    run(out=folder, frames=30, level="easy", seed=3)
+    run(out=folder, frames=how["frames"], level=how["level"], seed=3)
     return folder
 
 
-def test_the_whole_exam(guide, simulated, slicerApp, tmp_path):
+def test_the_whole_exam(guide, how, simulated, slicerApp, tmp_path):
     import slicer
 
     guide.look("empty")
@@ -96,7 +105,7 @@ def test_the_whole_exam(guide, simulated, slicerApp, tmp_path):
     guide.wait()
     guide.look("loaded")
     guide.press(EXAM)
-    assert guide.case.sagittalFrames.GetImageData().GetDimensions()[2] == 30
+    assert guide.case.sagittalFrames.GetImageData().GetDimensions()[2] == how["frames"]
     assert "\N{CHECK MARK}" in guide.title(EXAM)
     guide.comes_to(STITCH)
 
@@ -109,7 +118,7 @@ def test_the_whole_exam(guide, simulated, slicerApp, tmp_path):
     assert "1 excluded" in guide.button(STITCH).text
     guide.press(STITCH)
     assert statuses(guide.case)[7] == "rejected"
-    guide.case.fillMethod = "linear"
+    guide.case.fillMethod = how["fill"]
     guide.press(FILL)
     guide.comes_to(ALIGN)
     guide.look("filled")
@@ -122,7 +131,7 @@ def test_the_whole_exam(guide, simulated, slicerApp, tmp_path):
     guide.case.start = "centers"
     slicerApp.process(0.2)
     guide.look("aligned")
-    guide.case.translation, guide.case.preset = "none", "fast"
+    guide.case.translation, guide.case.preset = how["translation"], "fast"
     slicerApp.process(0.1)
     guide.button(REGISTER).click()
     slicerApp.waitUntil(lambda: guide.runners[2].current.fraction > 0, 60)
@@ -136,6 +145,11 @@ def test_the_whole_exam(guide, simulated, slicerApp, tmp_path):
     assert "\N{CHECK MARK}" in guide.title(REGISTER)
     guide.comes_to(REGISTER, REVIEW)
     guide.look("registered")
+    assert (guide.case.translatedMr is not None) == (how["translation"] != "none")
+    for mode in ("checkerboard", "curtain", "deformation", "overlay"):
+        guide.case.review = mode
+        slicerApp.process(0.3)
+        guide.look(mode)
 
     # Targets, carried where the truth has them within the error of so short a fit.
     target = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "Lesion")
