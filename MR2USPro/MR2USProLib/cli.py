@@ -104,18 +104,24 @@ def simulate(
 @app.command()
 def reconstruct(
     out: Out,
-    video: Annotated[Path | None, typer.Option(help="One file with both views (mp4, avi, mkv, mha, nrrd).")] = None,
+    video: Annotated[Path | None, typer.Option(help="Both views in one file, or a folder of pictures.")] = None,
     sagittal_roi: Annotated[
         str | None, typer.Option(metavar="x,y,w,h", help="The sagittal view in the video, pixels; found if not given.")
     ] = None,
     transverse_roi: Annotated[
         str | None, typer.Option(metavar="x,y,w,h", help="The transverse view, likewise.")
     ] = None,
-    sagittal: Annotated[Path | None, typer.Option(help="Sagittal frames, where each view has its own file.")] = None,
+    sagittal: Annotated[Path | None, typer.Option(help="Sagittal frames, where each view has its own.")] = None,
     transverse: Annotated[Path | None, typer.Option(help="Transverse frames, likewise.")] = None,
     spacing: Annotated[
         float | None, typer.Option(help="Millimetres per pixel, where the file does not say or says it wrong.", min=0)
     ] = None,
+    flip_sagittal: Annotated[
+        bool, typer.Option("--flip-sagittal", help="The sagittal view shows the head on the right.")
+    ] = False,
+    flip_transverse: Annotated[
+        bool, typer.Option("--flip-transverse", help="The transverse view shows the patient's left on the left.")
+    ] = False,
     matcher: Annotated[
         Literal["auto", "layers", "sift", "orb"],
         typer.Option(
@@ -130,8 +136,8 @@ def reconstruct(
         typer.Option(metavar="FRAME:MM", help="A frame whose position is known, and the position; may be repeated."),
     ] = None,
     fill: Annotated[
-        Literal["dip", "linear", "none"], typer.Option(help="What fills the gaps between the frames.")
-    ] = "dip",
+        Literal["kriging", "dip", "linear", "none"], typer.Option(help="What fills the gaps between the frames.")
+    ] = "kriging",
     voxel: Annotated[
         str | None, typer.Option(metavar="MM|x,y,z", help="Edge of the voxels in mm, one for all or one each; 0.5.")
     ] = None,
@@ -160,6 +166,8 @@ def reconstruct(
             sagittal=sagittal,
             transverse=transverse,
             spacing_mm=spacing,
+            flip_sagittal=flip_sagittal,
+            flip_transverse=flip_transverse,
             matcher=matcher,
             excluded=_frames("--exclude", exclude),
             pinned=_pins("--pin", pin or []),

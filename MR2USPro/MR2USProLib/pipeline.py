@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .video.exam import Exam
 
 Matcher = Literal["auto", "layers", "sift", "orb"]
-Fill = Literal["dip", "linear", "none"]
+Fill = Literal["kriging", "dip", "linear", "none"]
 Preset = Literal["fast", "balanced", "paper"]
 VoxelSize = float | Sequence[float] | None
 """Edge of cubic voxels in mm, or the edges along x, y and z; None for the default."""
@@ -102,7 +102,7 @@ def reconstruct(
     matcher: Matcher = "auto",
     excluded: Set[int] = frozenset(),
     pinned_mm: Mapping[int, float] | None = None,
-    fill: Fill = "dip",
+    fill: Fill = "kriging",
     voxel_mm: VoxelSize = None,
     extent_mm: Sequence[float] | None = None,
     plane_offset_mm: float = 0.0,
@@ -179,7 +179,7 @@ def fill_gaps(
     usable: NDArray[np.bool_],
     *,
     depths_mm: NDArray[np.float64] | None = None,
-    method: Fill = "dip",
+    method: Fill = "kriging",
     voxel_mm: VoxelSize = None,
     extent_mm: Sequence[float] | None = None,
     plane_offset_mm: float = 0.0,
@@ -212,6 +212,7 @@ def fill_gaps(
         placement.volume.array,
         placement.measured,
         placement.inside,
+        at=placement.at,
         method=method,
         seed=seed,
         device=device,

@@ -57,7 +57,7 @@ def test_each_column_has_its_own_gap():
 
 def test_nothing_missing_changes_nothing():
     truth, inside = ramp(), np.ones((5, 6), bool)
-    for method in ("dip", "linear", "none"):
+    for method in ("kriging", "dip", "linear", "none"):
         filled, check = fill_volume(truth, np.ones(truth.shape, bool), inside, method=method)
         np.testing.assert_array_equal(filled, truth)
         assert check is None
@@ -91,7 +91,7 @@ def test_linear_is_scored_on_hidden_planes():
     truth, measured = np.square(ramp((30, 5, 6)) / 30).astype(np.float32), stack(range(0, 30, 2), (30, 5, 6))
     filled, check = fill_volume(truth, measured, np.ones((5, 6), bool), method="linear", seed=3)
     assert check is not None
-    assert check.psnr_dip_db is None
+    assert (check.method, check.psnr_db) == ("linear", check.psnr_linear_db)
     assert set(check.hidden) <= set(range(2, 28, 2))
     # Linear interpolation over 4 planes of a parabola (k/3)^2: off by (2/3)^2 wherever it is hidden.
     assert check.psnr_linear_db == pytest.approx(20 * np.log10(255 * 9 / 4), abs=1e-3)
@@ -115,12 +115,12 @@ def test_psnr_by_hand():
 
 
 def test_the_verdict_in_plain_words():
-    check = FillingCheck((4, 9), 20.61, 21.37, 3.8, 2.6)
+    check = FillingCheck((4, 9), 20.61, "dip", 21.37, 3.8, 2.6)
     assert check.better == "dip"
     assert check.sentence == (
         "On 2 measured planes hidden from both, the deep image prior reaches 21.4 dB and linear interpolation 20.6 dB "
         "(PSNR): the deep image prior is the better one. The gaps span 3.8 planes there and 2.6 where it counts."
     )
-    assert FillingCheck((4,), 20.0, 19.0, 4, 2).better == "linear"
-    assert "neither is clearly better" in FillingCheck((4,), 20.0, 20.05, 4, 2).sentence
-    assert "1 measured plane hidden" in FillingCheck((4,), 20.0, None, 4, 2).sentence
+    assert FillingCheck((4,), 20.0, "kriging", 19.0, 4, 2).better == "linear"
+    assert "neither is clearly better" in FillingCheck((4,), 20.0, "dip", 20.05, 4, 2).sentence
+    assert "1 measured plane hidden" in FillingCheck((4,), 20.0, "linear", 20.0, 4, 2).sentence

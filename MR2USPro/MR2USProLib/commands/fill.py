@@ -27,7 +27,7 @@ def run(
     transverse: Path,
     positions: Path,
     sagittal_row_mm: float | None = None,
-    method: pipeline.Fill = "dip",
+    method: pipeline.Fill = "kriging",
     voxel_mm: pipeline.VoxelSize = None,
     extent_mm: Sequence[float] | None = None,
     plane_offset_mm: float = 0.0,

@@ -18,7 +18,7 @@ from . import stitch as stitching
 if TYPE_CHECKING:
     from ..devices import Device
     from ..video.exam import Exam
-    from ..video.frames import Roi
+    from ..video.recording import Roi
 
 
 def run(
@@ -30,10 +30,12 @@ def run(
     sagittal: Path | None = None,
     transverse: Path | None = None,
     spacing_mm: float | None = None,
+    flip_sagittal: bool = False,
+    flip_transverse: bool = False,
     matcher: pipeline.Matcher = "auto",
     excluded: Sequence[int] = (),
     pinned: Mapping[int, float] | None = None,
-    fill: pipeline.Fill = "dip",
+    fill: pipeline.Fill = "kriging",
     voxel_mm: pipeline.VoxelSize = None,
     extent_mm: Sequence[float] | None = None,
     plane_offset_mm: float = 0.0,
@@ -56,16 +58,22 @@ def run(
         inputs = {"video": video, "sagittal": sagittal, "transverse": transverse}
         left_out, pins = frozenset(excluded), dict(pinned or {})
         exam = read_exam(
-            **inputs,
+            video=video,
+            sagittal=sagittal,
+            transverse=transverse,
             sagittal_roi=sagittal_roi,
             transverse_roi=transverse_roi,
             spacing_mm=spacing_mm,
+            flip_sagittal=flip_sagittal,
+            flip_transverse=flip_transverse,
             progress=progress.named("Read"),
         )
         parameters = {
             "sagittal_roi": sagittal_roi,
             "transverse_roi": transverse_roi,
             "spacing_mm": spacing_mm,
+            "flip_sagittal": flip_sagittal,
+            "flip_transverse": flip_transverse,
             "matcher": matcher,
             "excluded": sorted(left_out) or None,
             "pinned_mm": pins or None,

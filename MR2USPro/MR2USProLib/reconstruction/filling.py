@@ -1,8 +1,8 @@
 """Filling the planes of a TRUS volume that no transverse frame reached, and saying how well that went (III-A, end).
 
 The sweep leaves a stack of measured planes with irregular gaps along k. Linear interpolation closes them in
-milliseconds and is the rival that the deep image prior has to beat; both are scored on measured planes that neither
-has seen.
+milliseconds and is the rival that kriging and the deep image prior have to beat; they are scored on measured planes
+that they have not seen.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from ..progress import SILENT, Progress
 
-Fill = Literal["dip", "linear", "none"]
+Fill = Literal["kriging", "dip", "linear", "none"]
 GreyVolume = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
@@ -34,24 +34,26 @@ class FillingCheck:
     Attributes:
         hidden: slices k that were hidden from both ways of filling.
         psnr_linear_db: linear interpolation against the hidden voxels inside the fan, for a range of 255.
-        psnr_dip_db: the same for the deep image prior; None where it was not asked for. The same planes chose among
-            eleven stages of its fit, linear interpolation being the first: it never lies below, and flatters a little.
+        method: what filled the volume.
+        psnr_db: the same for ``method``. The deep image prior's flatters a little: the same planes chose among eleven
+            stages of its fit.
         gap_scored: planes from the seen one before a hidden plane to the seen one after it, on average.
         gap_filled: the same for the planes that were really missing.
     """
 
     hidden: tuple[int, ...]
     psnr_linear_db: float
-    psnr_dip_db: float | None
+    method: Fill
+    psnr_db: float
     gap_scored: float
     gap_filled: float
 
     @property
     def better(self) -> Fill | None:
         """The way that came closer; None where less than 0.1 dB lies between them or only one was tried."""
-        if self.psnr_dip_db is None or abs(self.psnr_dip_db - self.psnr_linear_db) < 0.1:
+        if abs(self.psnr_db - self.psnr_linear_db) < 0.1:
             return None
-        return "dip" if self.psnr_dip_db > self.psnr_linear_db else "linear"
+        return self.method if self.psnr_db > self.psnr_linear_db else "linear"
 
     @property
     def sentence(self) -> str:
@@ -59,16 +61,14 @@ class FillingCheck:
         gaps = f"The gaps span {self.gap_scored:.1f} planes there and {self.gap_filled:.1f} where it counts."
         planes = f"{len(self.hidden)} measured plane{'' if len(self.hidden) == 1 else 's'}"
         linear = f"{self.psnr_linear_db:.1f} dB"
-        if self.psnr_dip_db is None:
+        if self.method == "linear":
             return f"On {planes} hidden for the test, linear interpolation reaches {linear} (PSNR). {gaps}"
-        verdict = {
-            "dip": "the deep image prior is the better one",
-            "linear": "linear interpolation is the better one",
-            None: "neither is clearly better",
-        }[self.better]
+        name = {"dip": "the deep image prior"}.get(self.method, self.method)
+        better = {self.method: name, "linear": "linear interpolation", None: None}[self.better]
+        verdict = f"{better} is the better one" if better else "neither is clearly better"
         return (
-            f"On {planes} hidden from both, the deep image prior reaches {self.psnr_dip_db:.1f} dB and linear "
-            f"interpolation {linear} (PSNR): {verdict}. {gaps}"
+            f"On {planes} hidden from both, {name} reaches {self.psnr_db:.1f} dB and linear interpolation {linear} "
+            f"(PSNR): {verdict}. {gaps}"
         )
 
 
@@ -77,6 +77,7 @@ def fill_volume(
     measured: Mask,
     inside: Mask,
     *,
+    at: NDArray[np.floating] | None = None,
     method: Fill,
     seed: int = 0,
     device: str = "cpu",
@@ -88,7 +89,9 @@ def fill_volume(
         values: (k, j, i) grey values 0 to 255; those that were not measured do not matter.
         measured: (k, j, i) voxels that a transverse frame wrote.
         inside: (j, i) or (k, j, i) the fan.
-        method: ``dip``, ``linear``, or ``none`` (what was not measured stays 0).
+        at: (k,) where the data of each slice really lie, in slices; in their middles where not given. The deep image
+            prior does not use it.
+        method: ``kriging``, ``dip``, ``linear``, or ``none`` (what was not measured stays 0).
         seed: decides which planes are hidden for the score, and everything random in the deep image prior.
         device: what torch calls the device.
         progress: told about every step.
@@ -104,11 +107,20 @@ def fill_volume(
     values, measured, inside = checked(values, measured, inside)
     if method == "none" or np.array_equal(measured, inside):
         return np.where(measured, values, np.float32(0)), None
-    if method == "linear":
-        hidden = planes_to_hide(measured, seed)
-        filled = fill_linear(values, measured, inside)
+    hidden = planes_to_hide(measured, seed)
+    if method != "dip":
+        from .kriging import fill_kriging
+
+        fill = fill_kriging if method == "kriging" else fill_linear
+        filled = fill(values, measured, inside, at)
+        progress.report(0.5)
+        check = None
+        if hidden:
+            seen, scored = _without(measured, hidden)
+            score = psnr_db(fill(values, seen, inside, at), values, scored)
+            check = _check(values, measured, inside, at, hidden, method, score)
         progress.report(1.0)
-        return filled, _check(values, measured, inside, hidden, None) if hidden else None
+        return filled, check
 
     from .deep_image_prior import fill_dip
 
@@ -118,12 +130,11 @@ def fill_volume(
             f"The deep image prior learns from the measured planes and needs at least {FEWEST_PLANES} of them, not "
             f"{count}: choose linear filling, or a video with more transverse frames."
         )
-    hidden = planes_to_hide(measured, seed)
     result = fill_dip(values, measured, inside, held_out=hidden, seed=seed, device=device, progress=progress)
-    return result.values, _check(values, measured, inside, hidden, max(result.held_out_psnr_db))
+    return result.values, _check(values, measured, inside, at, hidden, method, max(result.held_out_psnr_db))
 
 
-def fill_linear(values: GreyVolume, measured: Mask, inside: Mask) -> GreyVolume:
+def fill_linear(values: GreyVolume, measured: Mask, inside: Mask, at: NDArray[np.floating] | None = None) -> GreyVolume:
     """Interpolate along k in each column of the fan, with the nearest measured voxel beyond the first and the last.
 
     Columns of the fan that no frame reached take the value of the nearest column that one did.
@@ -132,6 +143,7 @@ def fill_linear(values: GreyVolume, measured: Mask, inside: Mask) -> GreyVolume:
         values: (k, j, i) grey values; those that were not measured do not matter.
         measured: (k, j, i) voxels that a transverse frame wrote.
         inside: (j, i) or (k, j, i) the fan.
+        at: (k,) where the data of each slice really lie, in slices; in their middles where not given.
 
     Returns:
         The filled volume (k, j, i), measured voxels verbatim and 0 outside the fan.
@@ -140,14 +152,15 @@ def fill_linear(values: GreyVolume, measured: Mask, inside: Mask) -> GreyVolume:
         InputError: nothing was measured inside the fan.
     """
     values, measured, inside = checked(values, measured, inside)
+    where = places(measured, at)
     before, after = bracket(measured)
     count = len(measured)
     before, after = np.where(before < 0, after, before), np.where(after == count, before, after)
     reached = before[0] < count
     first = np.take_along_axis(values, np.minimum(before, count - 1), axis=0)
     last = np.take_along_axis(values, np.clip(after, 0, count - 1), axis=0)
-    slices = np.arange(count)[:, None, None]
-    weight = np.clip((slices - before) / np.maximum(after - before, 1), 0, 1).astype(np.float32)
+    start, end = where[np.minimum(before, count - 1)], where[np.clip(after, 0, count - 1)]
+    weight = np.clip((where[:, None, None] - start) / np.maximum(end - start, 1e-3), 0, 1).astype(np.float32)
     filled = np.where(measured, values, first + weight * (last - first))
     if not reached[inside.any(axis=0)].all():
         from scipy.ndimage import distance_transform_edt
@@ -171,6 +184,12 @@ def bracket(known: Mask) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     return before, after
 
 
+def places(measured: Mask, at: NDArray[np.floating] | None) -> NDArray[np.float64]:
+    """(k,) where each slice's data lie, in slices: what ``at`` says of the measured ones, the middle of the others."""
+    middle = np.arange(len(measured), dtype=np.float64)
+    return middle if at is None else np.where(np.isfinite(at), at, middle)
+
+
 def planes_to_hide(measured: Mask, seed: int) -> tuple[int, ...]:
     """About a tenth of the measured planes, evenly spread from a random start; never the first or the last."""
     interior = np.flatnonzero(measured.any(axis=(1, 2)))[1:-1]
@@ -187,16 +206,30 @@ def psnr_db(estimate: GreyVolume, truth: GreyVolume, where: Mask) -> float:
     return float(10 * np.log10(255.0**2 / max(float(error), 1e-10)))
 
 
-def _check(
-    values: GreyVolume, measured: Mask, inside: Mask, hidden: tuple[int, ...], psnr_dip_db: float | None
-) -> FillingCheck:
-    """Score linear interpolation on the planes hidden from it, beside what the deep image prior reached on them."""
+def _without(measured: Mask, hidden: tuple[int, ...]) -> tuple[Mask, Mask]:
+    """What is left when some slices are hidden, and what is hidden."""
     seen, scored = measured.copy(), np.zeros_like(measured)
     seen[list(hidden)] = False
     scored[list(hidden)] = measured[list(hidden)]
-    linear = psnr_db(fill_linear(values, seen, inside), values, scored)
+    return seen, scored
+
+
+def _check(
+    values: GreyVolume,
+    measured: Mask,
+    inside: Mask,
+    at: NDArray[np.floating] | None,
+    hidden: tuple[int, ...],
+    method: Fill,
+    score_db: float,
+) -> FillingCheck:
+    """Score linear interpolation on the planes hidden from it, beside what another way reached on them."""
+    seen, scored = _without(measured, hidden)
+    linear = psnr_db(fill_linear(values, seen, inside, at), values, scored)
     missing = np.flatnonzero(~measured.any(axis=(1, 2)) & inside.any(axis=(1, 2)))
-    return FillingCheck(hidden, linear, psnr_dip_db, _mean_gap(seen, np.asarray(hidden)), _mean_gap(measured, missing))
+    return FillingCheck(
+        hidden, linear, method, score_db, _mean_gap(seen, np.asarray(hidden)), _mean_gap(measured, missing)
+    )
 
 
 def _mean_gap(measured: Mask, planes: NDArray[np.integer]) -> float:

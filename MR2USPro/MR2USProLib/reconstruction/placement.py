@@ -30,18 +30,22 @@ class Placement:
         volume: float32 grey levels, 0 where nothing was measured.
         measured: (k, j, i) voxels that hold data.
         fan: (j, i) pixels of a slice inside the fan.
+        at: (k,) where in slices the frames of each slice were on average, NaN where there are none. Up to half a
+            slice from its middle.
     """
 
     volume: Volume
     measured: NDArray[np.bool_]
     fan: NDArray[np.bool_]
+    at: NDArray[np.float64]
 
     @property
     def inside(self) -> NDArray[np.bool_]:
         """(k, j, i) what the sweep of the fan covers: beyond its first and its last frame nobody has looked."""
-        reached = self.measured.any(axis=(1, 2))
-        within: NDArray[np.bool_] = (np.cumsum(reached) > 0) & (np.cumsum(reached[::-1])[::-1] > 0)
-        return within[:, None, None] & self.fan
+        reached, count = np.flatnonzero(self.measured.any(axis=(1, 2))), len(self.measured)
+        inside = np.zeros(self.measured.shape, np.bool_)
+        inside[reached.min(initial=count) : reached.max(initial=-1) + 1] = self.fan
+        return inside
 
 
 def fan_mask(transverse: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -123,7 +127,8 @@ def place(
         [columns * column_mm / 2, row_mm / 2 - depths[chosen].min(), -first + voxel[2] / 2],
     ])  # fmt: skip
     grid = _covering(covered, voxel) if extent_mm is None else _box(extent_mm, voxel)
-    planes = np.floor(grid.to_index(np.stack([0 * along, 0 * along, -along], -1))[:, 2] + 0.5).astype(int)
+    at = grid.to_index(np.stack([0 * along, 0 * along, -along], -1))[:, 2]
+    planes = np.floor(at + 0.5).astype(int)
     if extent_mm is None:
         planes = np.minimum(planes, grid.shape[0] - 1)
     chosen = chosen[(planes[chosen] >= 0) & (planes[chosen] < grid.shape[0])]
@@ -133,12 +138,14 @@ def place(
     resampler = _Resampler((rows, columns), transverse_spacing_mm, grid)
     inside = resampler(fan.astype(np.float32), float(np.median(depths[chosen]))) > 0.5
     array, measured = np.zeros(grid.shape, np.float32), np.zeros(grid.shape, np.bool_)
-    weight = np.zeros(grid.shape[1:], np.float32)
+    weight, places, total = np.zeros(grid.shape[1:], np.float32), np.zeros(len(array)), np.zeros(len(array))
     chosen = chosen[np.argsort(planes[chosen], kind="stable")]
     for step in progress.steps(len(chosen), "Placing transverse frames"):
         t = chosen[step]
         k = planes[t]
-        near = max(1.0 - abs(-along[t] - grid.to_world([0, 0, k])[2]) / voxel[2], 0.5)
+        near = max(1.0 - abs(at[t] - k), 0.5)
+        places[k] += near * at[t]
+        total[k] += near
         share = resampler(fan.astype(np.float32), depths[t])
         hit = share > 0.5
         array[k] += np.where(hit, near * resampler(transverse[t] * fan.astype(np.float32), depths[t]), 0)
@@ -147,7 +154,8 @@ def place(
             measured[k] = (weight > 0) & inside
             array[k] = np.where(measured[k], array[k] / np.maximum(weight, 1e-6), 0)
             weight[:] = 0
-    return Placement(Volume(array, grid), measured, inside)
+    places = np.divide(places, total, out=np.full(len(array), np.nan), where=total > 0)
+    return Placement(Volume(array, grid), measured, inside, places)
 
 
 def _voxel(voxel_mm: VoxelSize) -> tuple[float, float, float]:
