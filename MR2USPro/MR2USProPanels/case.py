@@ -63,8 +63,9 @@ class Case:
     stitchResults: str
 
     # Filling.
-    fillMethod: Annotated[str, Choice(["dip", "linear", "none"]), Default("dip")]
+    fillMethod: Annotated[str, Choice(["kriging", "dip", "linear", "none"]), Default("kriging")]
     voxelMm: Annotated[float, WithinRange(0.1, 3.0), Default(0.5)]
+    planeOffsetMm: Annotated[float, WithinRange(-100.0, 100.0), Default(0.0)]
     sparse: vtkMRMLScalarVolumeNode
     outlines: vtkMRMLModelNode
     fillResults: str

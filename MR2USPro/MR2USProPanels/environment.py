@@ -32,7 +32,7 @@ class Environment:
     """
 
     def __init__(self) -> None:
-        self.runner = JobRunner()
+        self.runner = JobRunner(outlivesScene=True)
         self.watchers: list[Callable[[], None]] = []
         self.trouble = ""
         self.found: dict[str, Any] = {}
@@ -55,6 +55,11 @@ class Environment:
             callbacks=Callbacks(onDone=self._onFound, onFailed=self._onFailed, onCancelled=self._tell),
         )
         self._tell()
+
+    def lookOnce(self) -> None:
+        """Look, if nobody has yet."""
+        if not self.found and not self.trouble:
+            self.look()
 
     def _onFound(self, found: dict[str, Any]) -> None:
         self.found = found

@@ -37,8 +37,9 @@ class FillSection(Section):
         self._method = ChoiceBox(
             self.ui.methodBox,
             {
-                "dip": _("Deep image prior"),
+                "kriging": _("Kriging"),
                 "linear": _("Linear interpolation"),
+                "dip": _("Deep image prior"),
                 "none": _("Nothing, leave them black"),
             },
             self._onMethod,
@@ -119,6 +120,7 @@ class FillSection(Section):
             sagittalFrames=case.sagittalFrames,
             method=case.fillMethod,
             voxelMm=case.voxelMm,
+            planeOffsetMm=case.planeOffsetMm,
             seed=case.seed,
             device=device(),
             into=(filledVolume(case), case.sparse, case.outlines),

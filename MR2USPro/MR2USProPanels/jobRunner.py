@@ -57,7 +57,12 @@ class JobRunner:
         watchers: called without arguments whenever ``current`` has changed, by panels that show it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, outlivesScene: bool = False) -> None:
+        """Make a runner.
+
+        Args:
+            outlivesScene: whether its jobs go on when the scene is closed, because they have nothing to do with it.
+        """
         self.current: Run | None = None
         self.watchers: list[Callable[[], None]] = []
         self._load: Callable[[Run], Any] = _nothing
@@ -65,7 +70,9 @@ class JobRunner:
         self._timer = qt.QTimer()
         self._timer.setInterval(POLL_MS)
         self._timer.connect("timeout()", self._poll)
-        self._sceneTag = slicer.mrmlScene.AddObserver(slicer.vtkMRMLScene.StartCloseEvent, self._onSceneClose)
+        self._sceneTag = 0
+        if not outlivesScene:
+            self._sceneTag = slicer.mrmlScene.AddObserver(slicer.vtkMRMLScene.StartCloseEvent, self._onSceneClose)
         slicer.app.connect("aboutToQuit()", self.kill)
 
     @property

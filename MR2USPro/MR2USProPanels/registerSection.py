@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 
 from MR2USProLib.errors import InputError
 
-from . import registerWords, scoring, sliceViews, startPose
+from . import registerWords, scoring, sliceLayers, sliceViews, startPose
 from .case import Case
 from .choiceBox import ChoiceBox
 from .environment import device, environment
@@ -96,6 +96,8 @@ class RegisterSection(Section):
         self.ui.costLabel.text = _("On this machine: {cost}.").format(cost=cost) if cost else ""
         self.ui.costLabel.visible = bool(cost)
         need, trouble = self.need(), ""
+        if not need:
+            environment().lookOnce()  # for what the presets cost here
         if not need and case.mrSegmentation is not None:
             try:
                 scoring.structuresOf(case.mrSegmentation, case.trusSegmentation)
@@ -170,6 +172,8 @@ class RegisterSection(Section):
         chart = self._live.plot.chart if self._live is not None else None
         self._end(keepPlot=True)
         removeNodes(*chartNodes(case.losses))
+        if case.warped is None and case is self.case:  # later runs are looked at where the earlier ones were
+            sliceLayers.fit(case.trus)
         with slicer.util.NodeModify(case.parameterNode):
             case.losses = chart
             keepRegistration(case, found)

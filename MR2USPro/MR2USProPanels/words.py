@@ -22,6 +22,8 @@ def forPanel(message: str) -> str:
         "--exclude": _("the excluded frames"),
         "--pin": _("the pinned frames"),
         "--voxel": _("the voxel size"),
+        "--extent": _("the extent"),
+        "--plane-offset": _("the transverse plane under Fill"),
         "--initial": _("the start under Align"),
         "--fixed-roi": _("the box in the TRUS volume"),
         "--moving-label": _("the segmentation of the MR"),

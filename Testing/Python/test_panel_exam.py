@@ -112,6 +112,7 @@ def test_the_whole_exam(guide, how, simulated, slicerApp, tmp_path):
     # Reconstruct and check.
     guide.press(STITCH)
     guide.comes_to(STITCH, FILL)
+    guide.ui(STITCH).showMapButton.click()
     guide.look("stitched")
     guide.case.excluded = [7]
     slicerApp.process(0.1)

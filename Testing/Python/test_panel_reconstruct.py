@@ -106,9 +106,11 @@ def nodes():
 
 
 def job_folders():
+    """What jobs of this panel have left; other panels' failed ones stay for their own users."""
     import slicer
 
-    return [path.name for path in pathlib.Path(slicer.app.temporaryPath).glob("MR2USPro-*")]
+    kinds = ("inspect", "read", "stitch", "fill")
+    return [path.name for kind in kinds for path in pathlib.Path(slicer.app.temporaryPath).glob(f"MR2USPro-{kind}-*")]
 
 
 def table_texts(section):
