@@ -17,11 +17,11 @@ from .filling import GreyVolume, Mask, checked, fill_linear, places
 NEIGHBOURS = 3
 """Measured slices on either side that are weighed; more change nothing."""
 
-FARTHEST_LAG = 8.0
-"""Slices farther apart say nothing about how to fill a gap between neighbours."""
+FARTHEST_LAG = 3.5
+"""In mean distances of measured slices: what is farther apart says little about how to fill a gap."""
 
-RANGES = np.geomspace(0.5, 8.0, 17)
-"""Ranges of the covariance, in slices, that are tried."""
+RANGES = np.geomspace(0.25, 4.0, 17)
+"""Ranges of the covariance that are tried, likewise."""
 
 LEAST_NUGGET = 0.005
 """Part of the variance that is taken for noise at least: two slices at one place must not weigh each other up."""
@@ -100,19 +100,21 @@ def variogram(
     columns = np.flatnonzero(fan)
     columns = columns[:: len(columns) // MOST_COLUMNS + 1]
     levels = values.reshape(len(values), -1)[np.ix_(known, columns)]
+    spacing = float(where[known[-1]] - where[known[0]]) / (len(known) - 1)
     lags, halves = [], []
     for n in range(1, len(known)):
         lag = where[known[n:]] - where[known[:-n]]
-        near = np.flatnonzero((lag > 0) & ((lag < FARTHEST_LAG) | (n == 1)))
+        near = np.flatnonzero((lag > 0) & ((lag < FARTHEST_LAG * spacing) | (n == 1)))
         if not len(near):
             break
         lags.append(lag[near])
         halves.append(0.5 * np.square(levels[near + n] - levels[near]).mean(axis=1))
     lag, half = np.concatenate(lags), np.concatenate(halves) + 1e-6
     models = []
-    for reach in RANGES:
+    for reach in RANGES * spacing:
         basis = np.stack([np.ones_like(lag), _rise(lag, reach)], axis=-1)
-        (nugget, sill), residual = nnls(basis / half[:, None], np.ones_like(half))
+        # Relative errors, and the nearest slices above all, since they get the weights.
+        (nugget, sill), residual = nnls(basis / (lag * half)[:, None], 1 / lag)
         models.append((residual, nugget, sill, reach))
     _, nugget, sill, reach = min(models)
     return max(float(nugget), LEAST_NUGGET * float(sill), 1e-9), float(sill), float(reach)
