@@ -1,5 +1,6 @@
 """Loading .ui files as Slicer's QUiLoader does, with the stand-ins for the classes that Qt does not know."""
 
+import functools
 import xml.etree.ElementTree as ET
 from typing import Any
 
@@ -63,7 +64,7 @@ def _taken(element: ET.Element) -> list[tuple[str, ET.Element]]:
     kind, name = element.get("class", ""), element.get("name", "")
     if kind == "Line":
         return []
-    if kind not in CUSTOM and kind not in Loader().availableWidgets():
+    if kind not in CUSTOM and kind not in _known():
         raise RuntimeError(f"no widget class {kind} for {name}")
     qtClass = CUSTOM[kind] if kind in CUSTOM else lookUp(kind)._qtClass
     native, taken = _properties(_native(qtClass)), []
@@ -77,6 +78,13 @@ def _taken(element: ET.Element) -> list[tuple[str, ET.Element]]:
     return taken
 
 
+@functools.cache
+def _known() -> frozenset[str]:
+    """Qt's own classes of widgets; asking for them takes milliseconds."""
+    return frozenset(Loader().availableWidgets())
+
+
+@functools.cache
 def _properties(qtClass: Any) -> set[str]:
     meta = qtClass.staticMetaObject
     return {meta.property(index).name() for index in range(meta.propertyCount())}
