@@ -9,7 +9,7 @@ import SimpleITK as sitk
 
 from MR2USProLib.errors import InputError
 from MR2USProLib.video.exam import read_exam
-from MR2USProLib.video.frames import to_grey_levels
+from MR2USProLib.video.recording import limits, to_grey_levels
 
 ROIS = {"sagittal_roi": (8, 16, 64, 48), "transverse_roi": (96, 8, 56, 64)}
 
@@ -107,11 +107,11 @@ def test_sequence_with_time_as_the_first_axis(tmp_path):
 def test_sixteen_bit_is_stretched_without_heed_to_hot_pixels():
     ramp = np.tile(np.arange(4000, dtype=np.uint16), 20).reshape(2, 200, 200)
     ramp[0, 0, 0] = 65535
-    grey = to_grey_levels(ramp)
+    grey = to_grey_levels(ramp, limits(ramp))
     assert grey[1].max() == 255
     assert np.abs(grey[0, 10] - ramp[0, 10] / 3996 * 255).max() < 1
     small = np.arange(0, 200, dtype=np.int16).reshape(2, 10, 10)
-    assert np.array_equal(to_grey_levels(small), small)
+    assert np.array_equal(to_grey_levels(small, limits(small)), small)
 
 
 def good(tmp_path: Path, n: int = 4, spacing=(0.3, 0.2, 1.0)) -> Path:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from MR2USProLib.video.exam import read_exam, write_stack
-from MR2USProLib.video.frames import glance
+from MR2USProLib.video.frames import glance, open_recording
 from MR2USProLib.video.views import find_views
 from phantom_exam import phantom_exam
 from scanner_screen import Screen, write_video
@@ -55,10 +55,11 @@ def test_views_are_found_where_they_are(name):
 @pytest.mark.parametrize("name", ["side by side", "stacked, exchanged", "on grey, small"])
 def test_compression_does_not_move_them(name, tmp_path):
     exam, screen = phantom_exam(), SCREENS[name]
-    seen = glance(write_video(tmp_path / "exam.mp4", screen.pictures(exam.sagittal, exam.transverse)))
+    recording = open_recording(write_video(tmp_path / "exam.mp4", screen.pictures(exam.sagittal, exam.transverse)))
+    seen = glance(recording)
     views = find_views(seen.pictures)
     assert seen.count == 24
-    assert seen.spacing_mm is None
+    assert recording.spacing_mm is None
     sagittal, transverse = screen.boxes(exam.sagittal, exam.transverse)
     assert views.confidence == "high"
     assert off_px(views.sagittal, sagittal) <= 3, views
@@ -121,6 +122,11 @@ def test_what_holds_no_two_views_is_not_guessed_at(what):
     assert views.note
 
 
+def same(view, cut) -> bool:
+    """Whether a view is what was cut out, but for a few echoes that stand still and may be taken for marks."""
+    return view.shape == cut.shape and np.mean(view != cut) < 0.005
+
+
 def test_an_exam_without_regions_is_cut_where_the_views_were_found(tmp_path):
     exam = phantom_exam()
     pictures = SAGITTAL_LEFT.pictures(exam.sagittal[:12], exam.transverse[:12])
@@ -129,9 +135,9 @@ def test_an_exam_without_regions_is_cut_where_the_views_were_found(tmp_path):
     assert read.found is not None
     assert read.found.confidence == "high"
     x, y, width, height = read.found.sagittal
-    np.testing.assert_array_equal(read.sagittal, pictures[:, y : y + height, x : x + width])
+    assert same(read.sagittal, pictures[:, y : y + height, x : x + width])
     x, y, width, height = read.found.transverse
-    np.testing.assert_array_equal(read.transverse, pictures[:, y : y + height, x : x + width])
+    assert same(read.transverse, pictures[:, y : y + height, x : x + width])
     assert read.sagittal_spacing_mm == read.transverse_spacing_mm == (0.2, 0.19)
 
     given = (412, 90, 200, 180)
@@ -146,7 +152,7 @@ def test_an_exam_without_regions_is_cut_where_the_views_were_found(tmp_path):
 def test_a_long_video_is_glanced_at_over_its_whole_length(tmp_path):
     grey = np.linspace(0, 200, 130).astype(np.uint8)
     write_video(tmp_path / "long.avi", np.broadcast_to(grey[:, None, None], (130, 32, 48)), "MJPG")
-    seen = glance(tmp_path / "long.avi")
+    seen = glance(open_recording(tmp_path / "long.avi"))
     assert seen.count == 130
     levels = seen.pictures.mean(axis=(1, 2))
     assert 20 <= len(levels) <= 24

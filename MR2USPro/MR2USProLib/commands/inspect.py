@@ -11,6 +11,7 @@ from ..progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from ..video.frames import Glance
+    from ..video.recording import Spacing
 
 
 def run(
@@ -35,32 +36,38 @@ def run(
     Raises:
         InputError: a file cannot be read, two files do not belong together, or ``out`` cannot be written.
     """
-    from ..video.exam import check_same_length
-    from ..video.frames import glance
+    from ..video.exam import check_same_length, only_region
+    from ..video.frames import glance, open_recording
     from ..video.views import Views, find_views
 
     reading = progress.named("Read")
     with staged(Path(out)) as folder:
         if video is not None and sagittal is None and transverse is None:
-            first = second = glance(Path(video), reading)
-            views = find_views(first.pictures)
-            _write(folder / "picture.nrrd", first)
+            recordings = (open_recording(video),) * 2
+            first = second = glance(recordings[0], reading)
+            views = find_views(first.pictures, recordings[0])
+            rois = views.sagittal, views.transverse
         elif video is None and sagittal is not None and transverse is not None:
-            first = glance(Path(sagittal), reading.part(0, 0.5))
-            second = glance(Path(transverse), reading.part(0.5, 1))
-            check_same_length((Path(sagittal), Path(transverse)), (first.count, second.count))
+            recordings = open_recording(sagittal), open_recording(transverse)
+            first, second = glance(recordings[0], reading.part(0, 0.5)), glance(recordings[1], reading.part(0.5, 1))
+            check_same_length((recordings[0].name, recordings[1].name), (first.count, second.count))
             views = Views(None, None, "none", "Each view has a file of its own.")
-            _write(folder / "sagittal.nrrd", first)
-            _write(folder / "transverse.nrrd", second)
+            rois = only_region(recordings[0]), only_region(recordings[1])
         else:
             raise InputError("Give one file with both views, or one file for each of the two views.")
-        sources = dict.fromkeys((first.spacing_source, second.spacing_source))
+        spacings = [recording.spacing_of(roi) for recording, roi in zip(recordings, rois, strict=True)]
+        if first is second:
+            _write(folder / "picture.nrrd", first, spacings[0])
+        else:
+            _write(folder / "sagittal.nrrd", first, spacings[0])
+            _write(folder / "transverse.nrrd", second, spacings[1])
+        sources = dict.fromkeys(recording.spacing_source for recording in recordings)
         return {
             "frames": first.count,
             "size_px": _size(first),
             "transverse_size_px": _size(second),
-            "spacing_mm": _listed(first.spacing_mm),
-            "transverse_spacing_mm": _listed(second.spacing_mm),
+            "spacing_mm": _listed(spacings[0]),
+            "transverse_spacing_mm": _listed(spacings[1]),
             "spacing_source": " ".join(sources),
             "sagittal_roi": _listed(views.sagittal),
             "transverse_roi": _listed(views.transverse),
@@ -69,10 +76,10 @@ def run(
         }
 
 
-def _write(path: Path, seen: Glance) -> None:
+def _write(path: Path, seen: Glance, spacing_mm: Spacing | None) -> None:
     from ..video.exam import write_stack
 
-    write_stack(path, seen.first[None], seen.spacing_mm or (1.0, 1.0))
+    write_stack(path, seen.first[None], spacing_mm or (1.0, 1.0))
 
 
 def _size(seen: Glance) -> list[int]:

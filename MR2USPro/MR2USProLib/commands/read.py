@@ -19,23 +19,29 @@ def run(
     sagittal_roi: Sequence[int] | None = None,
     transverse_roi: Sequence[int] | None = None,
     spacing_mm: float | Sequence[float] | None = None,
+    flip_sagittal: bool = False,
+    flip_transverse: bool = False,
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
     """Write ``sagittal.nrrd`` and ``transverse.nrrd``: 8-bit grey, slice k is frame k, spacing (column, row, 1) mm.
 
     Args:
         out: folder for the two files.
-        video: one file with both views; they are looked for where not both regions are given.
-        sagittal: a file with the sagittal view.
-        transverse: a file with the transverse view.
+        video: one recording with both views (a file, or a folder of pictures); they are looked for where not both
+            regions are given.
+        sagittal: a recording of the sagittal view.
+        transverse: a recording of the transverse view.
         sagittal_roi: x, y, width, height in px.
         transverse_roi: likewise.
         spacing_mm: of both views, one number or (row, column); overrides what the files say.
+        flip_sagittal: the sagittal pictures show the head on the right.
+        flip_transverse: the transverse pictures show the patient's left on the left.
         progress: told while the files are read.
 
     Returns:
         ``frames``; of each view ``_size_px`` [width, height] and ``_spacing_mm`` [row, column]; ``sagittal_roi`` and
-        ``transverse_roi`` where they were found, and ``views_note``; None where they were given.
+        ``transverse_roi`` where they were found, and ``views_note``; None where they were given; ``notes``: what was
+        seen in the pictures, and how they are taken to lie, in sentences.
 
     Raises:
         InputError: as :func:`..video.exam.read_exam` says, or ``out`` cannot be written.
@@ -50,6 +56,8 @@ def run(
             sagittal_roi=_region(sagittal_roi),
             transverse_roi=_region(transverse_roi),
             spacing_mm=(spacing_mm[0], spacing_mm[1]) if isinstance(spacing_mm, Sequence) else spacing_mm,
+            flip_sagittal=flip_sagittal,
+            flip_transverse=flip_transverse,
             progress=progress.named("Read").part(0, 0.9),
         )
         write_stack(folder / "sagittal.nrrd", exam.sagittal, exam.sagittal_spacing_mm)
@@ -65,6 +73,7 @@ def run(
             "sagittal_roi": list(found.sagittal) if found and found.sagittal else None,
             "transverse_roi": list(found.transverse) if found and found.transverse else None,
             "views_note": found.note if found else None,
+            "notes": list(exam.notes),
         }
 
 

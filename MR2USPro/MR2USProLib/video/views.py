@@ -7,7 +7,7 @@ both do, the sagittal view is the one in which tissue slides along the picture.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
@@ -15,7 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .frames import SMALLEST_PX, Roi
+from .frames import SMALLEST_PX
+from .recording import Recording, Roi
 from .sliding import sliding
 
 Mask = NDArray[np.bool_]
@@ -69,7 +70,7 @@ class Views:
     note: str
 
 
-def find_views(pictures: NDArray[np.uint8]) -> Views:
+def find_views(pictures: NDArray[np.uint8], recording: Recording | None = None) -> Views:
     """Find the views in pictures that hold both.
 
     Where neither their shape nor their motion tells them apart, the left or upper one is taken for the transverse view,
@@ -77,16 +78,32 @@ def find_views(pictures: NDArray[np.uint8]) -> Views:
 
     Args:
         pictures: uint8 (picture, row, column), a few that are spread over the whole sweep.
+        recording: where the pictures come from; where its header marks two views of tissue, these are the boxes.
     """
     if len(pictures) < 2:
         return Views(None, None, "none", "A single picture does not show where something moves: mark the two views.")
-    parts = _two_parts(_moving(pictures))
+    moving = _moving(pictures)
+    marked = [region.box for region in recording.regions] if recording else []
+    if len(marked) == 2:
+        return _told_apart(pictures, [_inside(moving, box) for box in marked], marked, "The header marks two views: ")
+    parts = _two_parts(moving)
     boxes = [_box(part) for part in parts]
     if len(boxes) < 2 or any(min(box[2:]) < SMALLEST_PX for box in boxes):
         return Views(None, None, "none", "No two moving views were found in the pictures: mark them by hand.")
-    beside = ("left", "right") if boxes[1][0] >= boxes[0][0] + boxes[0][2] else ("upper", "lower")
+    views = _told_apart(pictures, list(parts), boxes, "Two views were found: ")
+    assert views.sagittal is not None
+    assert views.transverse is not None
+    return replace(views, sagittal=_grown(views.sagittal, views.transverse, pictures))
+
+
+def _told_apart(pictures: NDArray[np.uint8], parts: list[Mask], boxes: list[Roi], finding: str) -> Views:
+    """Which of two boxes is which, by what moves in each."""
+    axis = 0 if boxes[1][0] >= boxes[0][0] + boxes[0][2] or boxes[0][0] >= boxes[1][0] + boxes[1][2] else 1
+    if boxes[0][axis] > boxes[1][axis]:
+        parts, boxes = parts[::-1], boxes[::-1]
+    beside = (("left", "right"), ("upper", "lower"))[axis]
     confidence: Confidence
-    fan = _larger([_fan_likeness(part) for part in parts], FAN)
+    fan = _larger([_fan_likeness(part) for part in parts], FAN) if all(part.any() for part in parts) else None
     if fan is not None:
         transverse, confidence = fan, "high"
         reason = f"the {beside[fan]} one is a fan and so the transverse view."
@@ -99,8 +116,15 @@ def find_views(pictures: NDArray[np.uint8]) -> Views:
             if slides is None
             else f"tissue slides along the {beside[slides]} one, which is so the sagittal view."
         )
-    sagittal = _grown(boxes[1 - transverse], boxes[transverse], pictures)
-    return Views(sagittal, boxes[transverse], confidence, f"Two views were found: {reason}")
+    return Views(boxes[1 - transverse], boxes[transverse], confidence, finding + reason)
+
+
+def _inside(moving: Mask, box: Roi) -> Mask:
+    """What moves within a box."""
+    x, y, width, height = box
+    inside = np.zeros_like(moving)
+    inside[y : y + height, x : x + width] = moving[y : y + height, x : x + width]
+    return inside
 
 
 def _larger(figures: list[float], margin: float) -> int | None:
