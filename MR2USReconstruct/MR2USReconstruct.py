@@ -237,8 +237,10 @@ class MR2USReconstructLogic(ScriptedLoadableModuleLogic):
         positions: vtkMRMLTableNode,
         *,
         sagittalFrames: vtkMRMLScalarVolumeNode | None = None,
-        method: str = "dip",
-        voxelMm: float | None = None,
+        method: str = "kriging",
+        voxelMm: float | Sequence[float] | None = None,
+        extentMm: Sequence[float] | None = None,
+        planeOffsetMm: float = 0.0,
         seed: int = 0,
         device: str = "auto",
         into: Sequence[Any] | None = None,
@@ -250,15 +252,24 @@ class MR2USReconstructLogic(ScriptedLoadableModuleLogic):
             transverseFrames: the transverse view, slice k is frame k.
             positions: of the frames, as :meth:`stitch` gives them.
             sagittalFrames: the sagittal view that was stitched; with it the hand's wobble in depth is undone.
-            method: ``dip`` (deep image prior), ``linear`` or ``none``.
-            voxelMm: edge of the voxels, 0.5 mm where not given.
+            method: ``kriging``, ``dip`` (deep image prior), ``linear`` or ``none``.
+            voxelMm: edge of the voxels, or their edges along x, y and z; 0.5 mm where not given.
+            extentMm: x0, y0, z0, x1, y1, z1 of the volume, LPS; what the frames cover where not given.
+            planeOffsetMm: where on the sagittal view, from its first column on, the transverse plane crosses it.
             seed: of everything random.
             device: where networks run: ``auto``, ``cpu`` or ``cuda``.
             into: an earlier result, to be replaced.
             callbacks: whom to tell.
         """
         old = Filled(*(into or ()))
-        parameters = {"method": method, "voxel_mm": voxelMm, "seed": seed, "device": device}
+        parameters = {
+            "method": method,
+            "voxel_mm": voxelMm,
+            "extent_mm": extentMm,
+            "plane_offset_mm": planeOffsetMm,
+            "seed": seed,
+            "device": device,
+        }
         if sagittalFrames is not None:
             parameters["sagittal_row_mm"] = sagittalFrames.GetSpacing()[1]
 
@@ -292,8 +303,10 @@ class MR2USReconstructLogic(ScriptedLoadableModuleLogic):
         transverseRoi: Sequence[int] | None = None,
         spacingMm: float | None = None,
         matcher: str = "auto",
-        method: str = "dip",
-        voxelMm: float | None = None,
+        method: str = "kriging",
+        voxelMm: float | Sequence[float] | None = None,
+        extentMm: Sequence[float] | None = None,
+        planeOffsetMm: float = 0.0,
         seed: int = 0,
         device: str = "auto",
     ) -> tuple[Frames, Stitching, Filled]:
@@ -316,6 +329,8 @@ class MR2USReconstructLogic(ScriptedLoadableModuleLogic):
             sagittalFrames=frames.sagittal,
             method=method,
             voxelMm=voxelMm,
+            extentMm=extentMm,
+            planeOffsetMm=planeOffsetMm,
             seed=seed,
             device=device,
         )

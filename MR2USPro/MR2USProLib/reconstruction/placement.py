@@ -133,7 +133,7 @@ def place(
         planes = np.minimum(planes, grid.shape[0] - 1)
     chosen = chosen[(planes[chosen] >= 0) & (planes[chosen] < grid.shape[0])]
     if not len(chosen):
-        raise InputError(f"No frame lies in the box: the frames lie from z = {-last:.1f} to {0 - first:.1f} (--extent).")
+        raise InputError(f"No frame lies in the box; they lie from z = {-last:.1f} to {0 - first:.1f} (--extent).")
 
     resampler = _Resampler((rows, columns), transverse_spacing_mm, grid)
     inside = resampler(fan.astype(np.float32), float(np.median(depths[chosen]))) > 0.5
