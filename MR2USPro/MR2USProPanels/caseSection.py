@@ -13,6 +13,7 @@ from .case import Case, cases, currentCase, newCase, removeCase, setCurrentCase
 from .jobRow import JobRow
 from .jobRunner import Callbacks
 from .section import Section
+from .telling import told
 
 
 class CaseSection(Section):
@@ -81,7 +82,7 @@ class CaseSection(Section):
         kinds = _("Volumes (*.nrrd *.nhdr *.nii *.nii.gz *.mha *.mhd);;All files (*)")
         path = qt.QFileDialog.getOpenFileName(slicer.util.mainWindow(), _("Load the MR"), "", kinds)
         if path:
-            with slicer.util.tryWithErrorDisplay(_("The MR could not be loaded."), waitCursor=True):
+            with told(_("The MR could not be loaded.")):
                 self.case.mr = slicer.util.loadVolume(path)
 
     def _onSimulate(self) -> None:
@@ -97,7 +98,7 @@ class CaseSection(Section):
         import SampleData
 
         assert self.case is not None
-        with slicer.util.tryWithErrorDisplay(_("The sample could not be downloaded."), waitCursor=True):
+        with told(_("The sample could not be downloaded.")):
             mr, trus = SampleData.downloadSamples("MRUSProstate")
             self.case.mr, self.case.trus = mr, trus
             self.onCaseChosen()

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import qt
-import slicer
 from slicer.i18n import tr as _
 
 from .environment import DEVICE_SETTING, device, environment, install
 from .section import Section
+from .telling import told
 
 DEVICES = ("auto", "cpu", "cuda")
 
@@ -89,6 +89,6 @@ class EnvironmentSection(Section):
         self._environment.look()
 
     def _onInstall(self, checked: bool = False) -> None:
-        with slicer.util.tryWithErrorDisplay(_("The packages were not installed."), waitCursor=False):
+        with told(_("The packages were not installed."), waitCursor=False):
             install()
         self._environment.look()

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import qt
-import slicer
 from slicer.i18n import tr as _
 
 from .section import Section
+from .telling import told
 
 
 class ExportSection(Section):
@@ -40,7 +40,7 @@ class ExportSection(Section):
 
     def _onExport(self, checked: bool = False) -> None:
         assert self.case is not None
-        with slicer.util.tryWithErrorDisplay(_("The case was not exported."), waitCursor=True):
+        with told(_("The case was not exported.")):
             self._folder = Path(self.ui.exportPathEdit.currentPath)
             written = self.logic.export(self.case, self._folder, scene=self.ui.sceneCheckBox.checked)
             self.ui.exportPathEdit.addCurrentPathToHistory()

@@ -9,11 +9,13 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from MR2USProLib.errors import InputError
 from MR2USProLib.jobs.run import Run, State
 
 from .case import Case
 from .jobRunner import JobRunner
 from .section import UI
+from .words import forPanel
 
 
 class JobRow:
@@ -68,8 +70,11 @@ class JobRow:
     def start(self, begin: Callable[[], None]) -> None:
         """Call what starts a job, and show that job in this row."""
         before = self._runner.current
-        with slicer.util.tryWithErrorDisplay(_("The job could not be started."), waitCursor=False):
+        try:
             begin()
+        except InputError as error:
+            self.tell(forPanel(str(error)))
+            return
         if self._runner.current is not before:
             self._own = self._runner.current
         self.refresh()
@@ -98,8 +103,9 @@ class JobRow:
                 "%p %" if left is None else _("%p %, {time} left").format(time=duration(left))
             )
         failed = run.state is State.FAILED
-        self.ui.messageLabel.text = run.message
-        self.ui.messageLabel.visible = bool(run.message) and run.state is not State.DONE
+        texts = [run.notice, "" if run.state is State.DONE else run.message]
+        self.ui.messageLabel.text = "\n".join(filter(None, texts))
+        self.ui.messageLabel.visible = any(texts)
         self.ui.openFolderButton.visible = failed and run.job.folder.is_dir()
         self.ui.showLogButton.visible = failed and bool(run.log)
         if not failed:

@@ -12,6 +12,7 @@ from slicer.i18n import tr as _
 from . import carrying, sliceLayers
 from .registered import STALE
 from .section import Section
+from .telling import told
 
 TARGETS = "targets"
 """Role of the references from a case to what the user wants carried."""
@@ -102,7 +103,7 @@ class TargetsSection(Section):
     def _onCarry(self, checked: bool = False) -> None:
         case = self.case
         assert case is not None
-        with slicer.util.tryWithErrorDisplay(_("The targets could not be carried."), waitCursor=True):
+        with told(_("The targets could not be carried.")):
             nodes = self._targets()
             carried = self.logic.carry(nodes, case.deformation)
             found = [

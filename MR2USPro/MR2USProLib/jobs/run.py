@@ -62,6 +62,7 @@ class Run:
         state: where it is; changed by :meth:`start`, :meth:`poll` and :meth:`cancel` alone.
         fraction: how much is done, in [0, 1], all stages together.
         message: what is being done; at the end, what went wrong and what to do about it.
+        notice: what the user should know although it stops nothing, such as a device that is not used.
         failure: kind of a failure: ``input``, ``missing`` or ``fault``; empty otherwise.
         results: the command's figures, once done.
         log: the last lines that the worker wrote; all of them are in ``log.txt`` in the job's folder.
@@ -83,6 +84,7 @@ class Run:
         self.fraction = 0.0
         self.message = ""
         self.failure = ""
+        self.notice = ""
         self.results: dict[str, Any] = {}
         self.log: list[str] = []
         self._python = list(python)
@@ -237,6 +239,8 @@ class Run:
             self.fraction = max(self.fraction, _overall(self.job.kind, self._stages))
             if self.state is State.RUNNING:
                 self.message = str(event.get("message") or event["stage"])
+        elif event["event"] == "notice":
+            self.notice = str(event.get("message", ""))
         elif event["event"] == "error":
             self._error = event
 
