@@ -45,6 +45,7 @@ HALF_STILL = 0.6
 NEARBY_PX = 17
 """Characters stand closer to each other than half of that."""
 
+LIVELY_AROUND = 0.8
 ONE_SHADE = 0.9
 MOSTLY = 0.5
 
@@ -84,7 +85,7 @@ def overlay(view: NDArray[np.uint8]) -> tuple[Mask, Mask]:
     steep = level - cv2.erode(level, np.ones((5, 5), np.uint8)) > SHARP
     strokes = still & ~_morphed(still & (level > SHARP), cv2.MORPH_OPEN, STROKE_PX) & steep
     bright = level > np.percentile(high[echoes], BRIGHT_PERCENT) if echoes.any() else nothing
-    certain = _even(strokes & echoes & bright, level)
+    certain = _even(strokes & echoes & bright, level, spread, usual)
     # Near a mark, what is only half still is one too; and the edge of a stroke is half a mark.
     likely = steep & (spread <= HALF_STILL * usual) & _morphed(certain, cv2.MORPH_DILATE, NEARBY_PX)
     among = _morphed(certain | likely, cv2.MORPH_DILATE, 3) & echoes
@@ -95,7 +96,7 @@ def overlay(view: NDArray[np.uint8]) -> tuple[Mask, Mask]:
     background = beside & (np.abs(level - int(np.bincount(level[beside]).argmax())) <= STILL)
     if background.sum() < MOSTLY * np.sum(~echoes):
         background = nothing
-    return among, background | _drawn(beside & ~background, steep)
+    return among, background | _drawn(beside & ~background, steep, _morphed(echoes, cv2.MORPH_DILATE, 5))
 
 
 def without_overlay(view: NDArray[np.uint8], progress: Progress = SILENT) -> tuple[NDArray[np.uint8], float]:
@@ -119,21 +120,33 @@ def without_overlay(view: NDArray[np.uint8], progress: Progress = SILENT) -> tup
     return clean, float(among.mean())
 
 
-def _even(strokes: Mask, level: NDArray[np.int16]) -> Mask:
-    """The strokes that are drawn in one shade: most of their pixels are about as bright as their brightest."""
+def _even(strokes: Mask, level: NDArray[np.int16], spread: NDArray[np.int16], usual: float) -> Mask:
+    """The strokes that are drawn: of one brightness, and the only ones in their place that are still.
+
+    Around echoes that stand still, all is rather still. Where nothing else moves, a mark must not change at all.
+    """
     _, pieces = cv2.connectedComponents(strokes.astype(np.uint8), connectivity=8)
     sizes = np.bincount(pieces.ravel())
-    brightest = ndimage.maximum(level, pieces, np.arange(len(sizes)))
-    even = np.bincount(pieces[level >= ONE_SHADE * brightest[pieces]], minlength=len(sizes)) > MOSTLY * sizes
-    return strokes & (even & (sizes >= SMALLEST_PX))[pieces]
+    every = np.arange(len(sizes))
+    even = np.bincount(pieces[level >= ONE_SHADE * ndimage.maximum(level, pieces, every)[pieces]], minlength=len(sizes))
+    # The pixels four away from a piece belong to its surroundings, those in between are its soft edge.
+    near, far = (cv2.dilate(pieces.astype(np.float32), np.ones((px, px), np.uint8)).astype(int) for px in (5, 9))
+    around = np.where(near == 0, far, 0)
+    lively = np.bincount(around.ravel(), spread.ravel(), len(sizes)) / np.maximum(
+        np.bincount(around.ravel(), None, len(sizes)), 1
+    )
+    fixed = np.bincount(pieces.ravel(), spread.ravel() > STILL, len(sizes)) < MOSTLY * sizes
+    drawn = (even > MOSTLY * sizes) & (sizes >= SMALLEST_PX) & (fixed | (lively > LIVELY_AROUND * usual))
+    return strokes & drawn[pieces]
 
 
-def _drawn(mask: Mask, steep: Mask) -> Mask:
-    """The pieces of a mask with sharp outlines."""
+def _drawn(mask: Mask, steep: Mask, echoes: Mask) -> Mask:
+    """The pieces of a mask with sharp outlines that do not touch echoes, whose edge may look like that."""
     count, pieces = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
     outline = mask & ~_morphed(mask, cv2.MORPH_ERODE, 3)
     length = np.bincount(pieces[outline], minlength=count)
     sharp = np.bincount(pieces[outline & steep], minlength=count)
+    sharp[np.unique(pieces[echoes])] = 0
     return mask & (sharp > MOSTLY * length)[pieces]
 
 
