@@ -14,7 +14,7 @@ from typing import Any
 
 from . import __version__
 
-_LIBRARIES = ("numpy", "scipy", "SimpleITK", "opencv-python-headless", "scikit-learn", "torch", "monai")
+_LIBRARIES = ("numpy", "scipy", "SimpleITK", "opencv-python-headless", "pydicom", "scikit-learn", "torch", "monai")
 
 
 @dataclass
@@ -66,9 +66,15 @@ def versions() -> dict[str, str]:
 
 
 def fingerprint(path: str | Path) -> dict[str, Any]:
-    """SHA-256 and size of a file. Its name is left out: names of files often are names of patients."""
-    path, digest = Path(path), hashlib.sha256()  # a job names its files by strings
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return {"sha256": digest.hexdigest(), "bytes": path.stat().st_size}
+    """SHA-256 and size of a file, or of all files in a folder. Names are left out: they often are names of patients.
+
+    What begins with a dot is no part of a folder: file managers write such files as they please.
+    """
+    path, digest, size = Path(path), hashlib.sha256(), 0  # a job names its files by strings
+    files = sorted(f for f in path.iterdir() if f.is_file() and f.name[0] != ".") if path.is_dir() else [path]
+    for name in files:
+        with name.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+                size += len(block)
+    return {"sha256": digest.hexdigest(), "bytes": size}

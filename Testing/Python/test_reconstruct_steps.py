@@ -96,7 +96,10 @@ def test_the_steps_make_what_reconstruct_makes_byte_for_byte(exam, steps, tmp_pa
     ):
         for name in names:
             assert (tmp_path / "whole" / name).read_bytes() == (folder / step / name).read_bytes(), name
-    assert {**said["stitch"], **said["fill"]} == {**record.results, "frame_planes": said["fill"]["frame_planes"]}
+    assert {**said["stitch"], **said["fill"], "notes": said["read"]["notes"]} == {
+        **record.results,
+        "frame_planes": said["fill"]["frame_planes"],
+    }
 
 
 def test_what_the_steps_say_is_plain_json_and_true(steps):

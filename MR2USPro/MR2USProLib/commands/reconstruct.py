@@ -102,7 +102,9 @@ def run(
             )
         found = stitching.summary(result.stitching, exam.sagittal_spacing_mm[1], left_out)
         record.results = found | filling.summary(result)
+        record.results["notes"] = list(exam.notes)
         section = reconstruction_section(exam, result)
+        section = replace(section, text=(*section.text, *exam.notes, found["direction"]))
         verdict = found["verdict"]["text"]
         if exam.found is not None:
             record.results["views"] = {

@@ -73,7 +73,7 @@ def run(
 def summary(stitching: Stitching, column_mm: float, excluded: Set[int] = frozenset()) -> dict[str, Any]:
     """The figures of a stitching, its suspect frames and the verdict on it.
 
-    ``frames``, ``frames_by_status``, ``matcher_used``, ``stitching_quality``, ``sweep_mm``, ``suspects`` (each with
+    ``frames``, ``frames_by_status``, ``matcher_used``, ``stitching_quality``, ``direction`` (a sentence), ``sweep_mm``, ``suspects`` (each with
     ``frame``, ``position_mm``, ``status``, ``reason``) and ``verdict`` (``level``, ``text``).
     """
     from ..reconstruction.verdict import judged, suspects
@@ -84,10 +84,19 @@ def summary(stitching: Stitching, column_mm: float, excluded: Set[int] = frozens
         "frames_by_status": {name: int(np.sum(status == name)) for name in ("ok", "interpolated", "rejected")},
         "matcher_used": stitching.matcher,
         "stitching_quality": stitching.quality,
+        "direction": _direction(stitching, column_mm),
         "sweep_mm": float(np.ptp(stitching.positions_mm(column_mm))),
         "suspects": [asdict(suspect) for suspect in suspects(stitching, column_mm, excluded)],
         "verdict": asdict(judged(stitching, column_mm, excluded)),
     }
+
+
+def _direction(stitching: Stitching, column_mm: float) -> str:
+    """Which way the probe went, given that the head is on the left of the sagittal frames."""
+    positions = stitching.positions_mm(column_mm)[stitching.usable]
+    moved = float(positions[-1] - positions[0]) if len(positions) else 0.0
+    way = "feet" if moved > 0 else "head"
+    return f"From the first frame to the last the probe moved {abs(moved):.1f} mm towards the {way}."
 
 
 def write(folder: Path, stitching: Stitching, spacing_mm: tuple[float, float]) -> None:
