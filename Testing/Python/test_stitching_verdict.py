@@ -12,7 +12,7 @@ from sliding_speckle import steady, sweep
 N = 40
 
 
-def stitching(positions_mm, failed=(), confidence=0.9, inliers=150, residual_px=1.5) -> Stitching:
+def stitching(positions_mm, failed=(), confidence=0.9, inliers=150, residual_px=1.5, error_px=0.1) -> Stitching:
     """A stitching of frames at 0.2 mm per pixel that says this of itself."""
     n = len(positions_mm)
     good = ~np.isin(np.arange(n), failed)
@@ -28,6 +28,7 @@ def stitching(positions_mm, failed=(), confidence=0.9, inliers=150, residual_px=
         (0, 0),
         "orb",
         0.9,
+        error_px,
     )
 
 
@@ -85,6 +86,7 @@ def test_doubtful_frames_are_suspects_for_a_reason(doubt, words):
         (stitching(uneven(), failed=range(0, 40, 4)), "bad", "Only 30 of 40"),
         (stitching(uneven(), failed=range(0, 40, 10)), "check", "4 frames could not be used"),
         (stitching(uneven(), confidence=0.2), "bad", "little like the map"),
+        (stitching(uneven(), error_px=4.0), "check", "err by about 0.80 mm"),
         (stitching(np.where(np.arange(N) < 20, 0.0, 12.0) + uneven()), "check", "gap of"),
     ],
 )

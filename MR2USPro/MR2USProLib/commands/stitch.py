@@ -73,8 +73,9 @@ def run(
 def summary(stitching: Stitching, column_mm: float, excluded: Set[int] = frozenset()) -> dict[str, Any]:
     """The figures of a stitching, its suspect frames and the verdict on it.
 
-    ``frames``, ``frames_by_status``, ``matcher_used``, ``stitching_quality``, ``direction`` (a sentence), ``sweep_mm``, ``suspects`` (each with
-    ``frame``, ``position_mm``, ``status``, ``reason``) and ``verdict`` (``level``, ``text``).
+    ``frames``, ``frames_by_status``, ``matcher_used``, ``stitching_quality``, ``position_error_mm`` (the mean absolute
+    error of the positions to be expected), ``sweep_mm``, ``suspects`` (each with ``frame``, ``position_mm``,
+    ``status``, ``reason``) and ``verdict`` (``level``, ``text``).
     """
     from ..reconstruction.verdict import judged, suspects
 
@@ -84,6 +85,7 @@ def summary(stitching: Stitching, column_mm: float, excluded: Set[int] = frozens
         "frames_by_status": {name: int(np.sum(status == name)) for name in ("ok", "interpolated", "rejected")},
         "matcher_used": stitching.matcher,
         "stitching_quality": stitching.quality,
+        "position_error_mm": stitching.position_error_px * column_mm,
         "direction": _direction(stitching, column_mm),
         "sweep_mm": float(np.ptp(stitching.positions_mm(column_mm))),
         "suspects": [asdict(suspect) for suspect in suspects(stitching, column_mm, excluded)],

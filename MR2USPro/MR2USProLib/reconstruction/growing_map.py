@@ -30,15 +30,18 @@ class GrowingMap:
         whole = np.floor(offset_px).astype(int)
         fx, fy = (float(f) for f in offset_px - whole)
         height, width = picture.shape[0] + 1, picture.shape[1] + 1
-        shift = np.array([[1, 0, fx], [0, 1, fy]])
-        value = cv2.warpAffine(picture, shift, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-        added = cv2.warpAffine(weight, shift, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+        value = cv2.copyMakeBorder(picture, 0, 1, 0, 1, cv2.BORDER_REPLICATE)
+        value = cv2.sepFilter2D(value, -1, _cubic(fx), _cubic(fy), anchor=(2, 2), borderType=cv2.BORDER_REPLICATE)
+        added = cv2.copyMakeBorder(weight, 0, 1, 0, 1, cv2.BORDER_CONSTANT, value=0)
+        right, down = np.array([fx, 1 - fx]), np.array([fy, 1 - fy])
+        added = cv2.sepFilter2D(added, -1, right, down, anchor=(1, 1), borderType=cv2.BORDER_CONSTANT)
         self._reach(whole, width, height)
         x, y = whole - self._corner
         there = np.s_[y : y + height, x : x + width]
         total = self._weight[there] + added
-        share = added / np.maximum(total, 1e-6)
-        self._mean[there] += share * (value - self._mean[there])
+        value -= self._mean[there]
+        value *= added / np.maximum(total, 1e-6)
+        self._mean[there] += value
         self._weight[there] = np.minimum(total, self._memory)
 
     def window(self, x: int, y: int, width: int, height: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -75,3 +78,14 @@ class GrowingMap:
         margins = ((before[1], after[1]), (before[0], after[0]))
         self._mean, self._weight = np.pad(self._mean, margins), np.pad(self._weight, margins)
         self._corner = self._corner - before
+
+
+def _cubic(shift: float) -> NDArray[np.float64]:
+    """Four taps that move a row of pixels on by a fraction of one (Catmull and Rom's).
+
+    Filtering is faster than warping, and exact where OpenCV's warps round to 1/32 of a pixel.
+    """
+    near, far = np.array([1 - shift, shift]), np.array([2 - shift, 1 + shift])
+    inner = 1.5 * near**3 - 2.5 * near**2 + 1
+    outer = -0.5 * far**3 + 2.5 * far**2 - 4 * far + 2
+    return np.array([outer[0], inner[0], inner[1], outer[1]])

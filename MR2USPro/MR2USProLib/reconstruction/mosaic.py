@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from ..progress import SILENT, Progress
 from .growing_map import GrowingMap
+from .joint import position_error_px
 from .layers import follow_layers
 from .localisation import Track, feather, follow
 from .pins import pinned
@@ -58,6 +59,7 @@ class Stitching:
         matcher: ``layers``, ``sift`` or ``orb``, the one that was used.
         quality: share of frames that were placed times their median correlation with the map, in [0, 1]; ``auto`` keeps
             the matcher with the highest one.
+        position_error_px: mean absolute error of the positions to be expected, see :func:`.joint.position_error_px`.
     """
 
     offsets_px: NDArray[np.float64]
@@ -70,6 +72,7 @@ class Stitching:
     map_origin_px: tuple[int, int]
     matcher: str
     quality: float
+    position_error_px: float
 
     @property
     def usable(self) -> NDArray[np.bool_]:
@@ -141,6 +144,9 @@ def stitch(
     offsets, status = _complete(track, excluded)
     offsets[:, 0] = pinned(offsets[:, 0], pinned_px or {})
     track = replace(track, offsets_px=np.where(track.placed[:, None], offsets, np.nan))
+    good = track.placed
+    own = track.residual_px[good] / np.sqrt(np.maximum(track.inliers[good], 1))
+    error = position_error_px(offsets[good, 0], own, track.correlation[good], frames.shape[2])
     picture, origin = _draw(frames, layer, track, progress.part(0.95, 1))
     return Stitching(
         offsets,
@@ -153,6 +159,7 @@ def stitch(
         origin,
         best,
         qualities[best],
+        error,
     )
 
 

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-SAMPLE = 96
+SAMPLE = 49
 """Frames, spread over the sweep, from which the layer is taken."""
 
 QUIET = 0.3
@@ -39,9 +39,9 @@ class ProbeLayer:
     def estimate(frames: NDArray[np.uint8]) -> ProbeLayer:
         """The temporal median, and where the frames vary about it."""
         chosen = frames[np.unique(np.linspace(0, len(frames) - 1, min(len(frames), SAMPLE)).astype(int))]
-        grey = np.median(chosen, axis=0).astype(np.float32)
+        grey = _ranked(chosen, 0.5)
         # The upper quartile of the deviation over time: blind to a few spoilt frames.
-        spread = np.percentile(np.abs(chosen - grey), 75, axis=0).astype(np.float32)
+        spread = _ranked(cv2.absdiff(chosen, np.broadcast_to(grey, chosen.shape).copy()), 0.75).astype(np.float32)
         lively = spread[spread > 1]
         usual = float(np.median(lively)) if lively.size else 0.0
         still = (spread < max(1.0, QUIET * usual)).astype(np.uint8)
@@ -49,7 +49,7 @@ class ProbeLayer:
         edge = max(4, round(EDGE * frames.shape[2]))
         tissue[:, :edge] = tissue[:, -edge:] = False
         tissue[:2] = tissue[-2:] = False
-        return ProbeLayer(grey, tissue, usual)
+        return ProbeLayer(grey.astype(np.float32), tissue, usual)
 
     def removed(self, frame: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The frame without this layer, its mean over the tissue zero, and zero where there is no tissue."""
@@ -57,3 +57,9 @@ class ProbeLayer:
         if self.tissue.any():
             picture -= picture[self.tissue].mean()
         return np.where(self.tissue, picture, np.float32(0))
+
+
+def _ranked(values: NDArray[np.uint8], share: float) -> NDArray[np.uint8]:
+    """Each pixel's value that this share of the frames stays below, far faster on bytes than NumPy's quantiles."""
+    rank = int(share * (len(values) - 1))
+    return np.asarray(np.partition(values, rank, axis=0)[rank])

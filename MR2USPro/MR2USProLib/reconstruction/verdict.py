@@ -33,6 +33,9 @@ FAILED = (0.05, 0.2)
 JUMPED = 0.1
 """Share of frames that jump, from which their order is not that of a sweep."""
 
+LARGE_ERROR_MM = 0.5
+"""Estimated error of the positions, from which it adds to that of a registration, which is a millimetre or two."""
+
 GAP_MM = 5.0
 """What lies in a longer gap is invented by the filling."""
 
@@ -112,7 +115,8 @@ def judged(stitching: Stitching, column_spacing_mm: float, excluded: Set[int] = 
     jumped = np.flatnonzero(jumps_mm(positions, usable))
     gap_mm, gap_at = _widest_gap(positions, usable)
     confidence = float(np.median(stitching.confidence[usable]))
-    told = f"{found} of {n} frames were found on the map, over {sweep_mm:.0f} mm"
+    error_mm = stitching.position_error_px * column_spacing_mm
+    told = f"{found} of {n} frames were found on the map, over {sweep_mm:.0f} mm, to about {_exact(error_mm)} mm"
     if sweep_mm < NO_SWEEP_MM:
         return Verdict(
             "bad",
@@ -138,6 +142,8 @@ def judged(stitching: Stitching, column_spacing_mm: float, excluded: Set[int] = 
             "stitching, and check that the sagittal view holds nothing but the sagittal picture.",
         )
     concerns = []
+    if error_mm > LARGE_ERROR_MM:
+        concerns.append(f"their positions err by about {_exact(error_mm)} mm")
     if len(jumped):
         concerns.append(f"the position jumps at frame {_listed(jumped)}")
     if n - found > FAILED[0] * n:
@@ -163,6 +169,11 @@ def _widest_gap(positions_mm: NDArray[np.float64], usable: NDArray[np.bool_]) ->
     frames = frames[np.argsort(positions_mm[frames], kind="stable")]
     gaps = np.diff(positions_mm[frames])
     return float(gaps.max()), int(frames[np.argmax(gaps)])
+
+
+def _exact(error_mm: float) -> str:
+    """Hundredths of a millimetre are as exact as such an estimate is."""
+    return f"{max(error_mm, 0.01):.2f}"
 
 
 def _listed(frames: NDArray[np.integer]) -> str:

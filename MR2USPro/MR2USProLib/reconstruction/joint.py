@@ -1,0 +1,50 @@
+"""All frames of a sweep at once: how they move to where they agree, and how sure their places then are."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def together(steps: NDArray[np.float64], x: NDArray[np.float64], width: int) -> NDArray[np.float64]:
+    """How far each frame must move, when all others move too.
+
+    A frame's step is towards the mean of the others, each of which counts as much as it overlaps. Were each to take its
+    own step alone, an error that all share with their neighbours would go away only over hundreds of rounds.
+
+    Args:
+        steps: (n, 2) where each frame would go if the others stayed.
+        x: (n,) where they are along the columns.
+        width: of a frame.
+    """
+    laplacian, total = _overlaps(x, width)
+    return np.asarray(np.linalg.solve(laplacian, total[:, None] * steps))
+
+
+def position_error_px(
+    x: NDArray[np.float64], own_px: NDArray[np.float64], correlation: NDArray[np.float64], width: int
+) -> float:
+    """The mean absolute error along x to be expected, but for one that all frames share, which has no meaning.
+
+    The errors of the frames' own steps, taken as independent, are carried through :func:`together`. Where the map
+    explains less of a frame, its blocks err together and tell too little: hence the squared correlation.
+
+    Args:
+        x: (n,) where the frames are.
+        own_px: (n,) standard error of each frame's place on the map of the others.
+        correlation: (n,) of frame and that map.
+        width: of a frame.
+    """
+    own_px = own_px / np.clip(correlation, 0.3, 1) ** 2
+    laplacian, total = _overlaps(x, width)
+    carried = np.linalg.solve(laplacian, np.diag(total * own_px))
+    deviation = np.sqrt(np.sum((carried - carried.mean(axis=0)) ** 2, axis=1))
+    return float(np.sqrt(2 / np.pi) * deviation.mean())
+
+
+def _overlaps(x: NDArray[np.float64], width: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(n, n) what the frames share of each other, as a Laplacian whose mean motion is held, and its diagonal's part."""
+    overlap = np.clip(width - np.abs(x[:, None] - x), 0, None)
+    np.fill_diagonal(overlap, 0)
+    total = overlap.sum(axis=1) + 1e-6 * width
+    return np.diag(total) - overlap + total.mean() / len(x), total
