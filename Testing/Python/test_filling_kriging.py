@@ -6,7 +6,7 @@ from scipy.interpolate import PchipInterpolator
 
 from MR2USProLib.errors import InputError
 from MR2USProLib.reconstruction.filling import fill_linear, fill_volume, psnr_db
-from MR2USProLib.reconstruction.kriging import fill_kriging, variogram
+from MR2USProLib.reconstruction.kriging import fill_kriging, fitted
 
 SHAPE, FAN = (41, 30, 32), np.ones((30, 32), bool)
 FAN[:, :3] = False
@@ -76,12 +76,14 @@ def test_where_the_frames_really_were_counts():
     np.testing.assert_array_equal(fill_kriging(truth, measured, FAN, only), fill_kriging(truth, measured, FAN, at))
 
 
-def test_the_variogram_finds_the_process():
-    values, everywhere = field(np.arange(41.0), seed=4, reach=1.5), np.arange(41.0)
-    nugget, sill, reach = variogram(values, np.arange(41), everywhere, FAN)
-    slope = np.sqrt(sill) / reach  # what decides the weights; range and sill alone are poorly told apart
-    assert slope == pytest.approx(SPREAD / 1.5, rel=0.15)
-    assert nugget < 0.03 * SPREAD**2
+def test_the_covariance_of_the_process_is_found():
+    places = np.arange(41.0)
+    nugget, reach = fitted(field(places, seed=4, reach=1.5), np.arange(41), places, FAN)
+    assert reach == pytest.approx(1.5, rel=0.3)
+    assert nugget < 0.01
+    noise = np.random.default_rng(6).normal(0, 0.5 * SPREAD, SHAPE)
+    nugget, reach = fitted((field(places, seed=4, reach=3) + noise).astype(np.float32), np.arange(41), places, FAN)
+    assert 0.05 < nugget < 0.35  # a fifth of the variance is noise
 
 
 def test_slices_at_one_place_do_not_weigh_each_other_up():
