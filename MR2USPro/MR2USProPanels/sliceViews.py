@@ -43,14 +43,6 @@ def showInAll(volume: Any) -> None:
         showInView(view, volume)
 
 
-def isShown(view: str, volume: Any) -> bool:
-    """Whether a slice view shows this volume in its background."""
-    logic = slicer.app.applicationLogic().GetSliceLogicByLayoutName(view)
-    return bool(
-        logic is not None and volume and logic.GetSliceCompositeNode().GetBackgroundVolumeID() == volume.GetID()
-    )
-
-
 def arrange(layout: str) -> None:
     """Choose an arrangement of the views.
 

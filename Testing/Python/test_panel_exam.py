@@ -225,6 +225,34 @@ def test_cases_stand_side_by_side(guide, slicerApp):
     assert slicer.mrmlScene.GetFirstNodeByName("TRUS") is None
 
 
+def test_the_mr_is_loaded_from_a_file(guide, simulated, slicerApp, tmp_path):
+    with slicerApp.answering(openFile=str(simulated / "mr.nrrd")):
+        guide.ui(CASE).loadMrButton.click()
+    slicerApp.process(0.1)
+    assert guide.case.mr.GetImageData().GetDimensions() == Volume.read(simulated / "mr.nrrd").grid.size
+    assert guide.ui(CASE).caseMrSelector.currentNode() is guide.case.mr
+    loaded = guide.case.mr
+    with slicerApp.answering(openFile=""):
+        guide.ui(CASE).loadMrButton.click()
+    assert guide.case.mr is loaded
+
+
+def test_slicers_own_pair_goes_on_at_the_alignment(guide, slicerApp, monkeypatch):
+    """The download itself is Slicer's affair; what comes of it is put into the case."""
+    import SampleData
+    import slicer
+
+    names = ["MRProstate", "USProstate"]
+    made = [slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name) for name in names]
+    asked = []
+    monkeypatch.setattr(SampleData, "downloadSamples", lambda name: asked.append(name) or made, raising=False)
+    guide.ui(CASE).prostatePairButton.click()
+    slicerApp.process(0.1)
+    assert asked == ["MRUSProstate"]
+    assert [guide.case.mr.GetName(), guide.case.trus.GetName()] == names
+    assert not guide.ui(CASE).sampleBox.visible
+
+
 def test_the_sample_is_simulated_in_the_background_and_can_be_cancelled(guide, slicerApp):
     button = guide.button(CASE)
     assert button.text == "Simulated exam"
