@@ -111,13 +111,16 @@ def fill_volume(
     if method != "dip":
         from .kriging import fill_kriging
 
-        fill = fill_kriging if method == "kriging" else fill_linear
-        filled = fill(values, measured, inside, at)
-        progress.report(0.5)
+        def fill(seen: Mask, progress: Progress) -> GreyVolume:
+            if method == "kriging":
+                return fill_kriging(values, seen, inside, at, progress)
+            return fill_linear(values, seen, inside, at)
+
+        filled = fill(measured, progress.part(0.0, 0.5))
         check = None
         if hidden:
             seen, scored = _without(measured, hidden)
-            score = psnr_db(fill(values, seen, inside, at), values, scored)
+            score = psnr_db(fill(seen, progress.part(0.5, 1.0)), values, scored)
             check = _check(values, measured, inside, at, hidden, method, score)
         progress.report(1.0)
         return filled, check
