@@ -26,7 +26,7 @@ FEWEST = 16
 STILL = 2
 """Grey levels by which a pixel that shows no echoes may change, as video compression makes it."""
 
-QUIET = 0.15
+QUIET = 0.25
 """Marks change by less than this share of what echoes usually do: what is half transparent, or compressed."""
 
 DARK = 3
