@@ -27,7 +27,7 @@ def position_error_px(
     """The mean absolute error along x to be expected, but for one that all frames share, which has no meaning.
 
     The errors of the frames' own steps, taken as independent, are carried through :func:`together`. Where the map
-    explains less of a frame, its blocks err together and tell too little: hence the squared correlation.
+    explains less of a frame, its blocks err together and tell too little: hence the correlation.
 
     Args:
         x: (n,) where the frames are.
@@ -35,7 +35,7 @@ def position_error_px(
         correlation: (n,) of frame and that map.
         width: of a frame.
     """
-    own_px = own_px / np.clip(correlation, 0.3, 1) ** 2
+    own_px = own_px / np.clip(correlation, 0.3, 1)
     laplacian, total = _overlaps(x, width)
     carried = np.linalg.solve(laplacian, np.diag(total * own_px))
     deviation = np.sqrt(np.sum((carried - carried.mean(axis=0)) ** 2, axis=1))

@@ -32,7 +32,8 @@ COARSE_PX = (41, 31)
 """Columns and rows of what is coarse in a frame, and by gain and shadows changes from frame to frame."""
 
 COARSE_SHARE = 0.5
-"""How much of what is coarse is taken off for the last look. All of it would leave noise to rule in bad frames."""
+"""How much of what is coarse is taken off once the frames were followed. Before, it keeps them from locking on noise
+that lasts for some frames and stays with the probe; and all of it taken off would leave noise to rule in bad frames."""
 
 HALVED_FROM = 200
 """Frames with so many rows are halved along them: that costs little, as speckle is long across the beam and the probe
@@ -151,7 +152,7 @@ class _Search:
             last, missed = fit.offset, 0
 
     def clean(self, progress: Progress) -> None:
-        """Take what all frames show beyond the map for the probe's, and remove it from them."""
+        """Take what all frames show beyond the map for the probe's, and remove it, and half of what is coarse."""
         growing, placed = self._map(), np.flatnonzero(self.placed)
         beyond = np.zeros_like(self._tissue)
         for step in progress.steps(len(placed), "Removing what moves with the probe"):
