@@ -29,6 +29,10 @@ def position_error_px(
     The errors of the frames' own steps, taken as independent, are carried through :func:`together`. Where the map
     explains less of a frame, its blocks err together and tell too little: hence the correlation.
 
+    Calibrated on exams that are simulated (levels easy, medium, hard; five seeds each): estimated over true error is
+    0.90, 0.86 and 0.77 in the mean of each level, and 0.5 to 1.1 in single exams. On sweeps cut from real B-mode it is
+    the same within a fifth.
+
     Args:
         x: (n,) where the frames are.
         own_px: (n,) standard error of each frame's place on the map of the others.
