@@ -158,6 +158,8 @@ class MR2USReconstructLogic(ScriptedLoadableModuleLogic):
         sagittalRoi: Sequence[int] | None = None,
         transverseRoi: Sequence[int] | None = None,
         spacingMm: float | None = None,
+        flipSagittal: bool = False,
+        flipTransverse: bool = False,
         into: Sequence[Any] | None = None,
         callbacks: Callbacks | None = None,
     ) -> Frames | None:
@@ -172,17 +174,27 @@ class MR2USReconstructLogic(ScriptedLoadableModuleLogic):
                 video, the whole picture of a file of its own, where it is not given.
             transverseRoi: the same of the transverse view.
             spacingMm: size of a pixel in both views; overrules what the files say, needed where they do not.
+            flipSagittal: the sagittal view shows the head on the right.
+            flipTransverse: the transverse view shows the patient's left on the left.
             into: an earlier result, to be replaced.
             callbacks: whom to tell.
         """
         old = Frames(*(into or ()))
-        parameters = {"sagittal_roi": sagittalRoi, "transverse_roi": transverseRoi, "spacing_mm": spacingMm or None}
+        parameters = {
+            "sagittal_roi": sagittalRoi,
+            "transverse_roi": transverseRoi,
+            "spacing_mm": spacingMm or None,
+            "flip_sagittal": flipSagittal,
+            "flip_transverse": flipTransverse,
+        }
 
         def load(run: Any) -> Frames:
-            return Frames(
+            frames = Frames(
                 volumeFromFile(run.file("sagittal.nrrd"), "Sagittal frames", old.sagittal),
                 volumeFromFile(run.file("transverse.nrrd"), "Transverse frames", old.transverse),
             )
+            frames.sagittal.SetDescription(" ".join(run.results["notes"]))
+            return frames
 
         return self._run("read", parameters, (video, sagittal, transverse, sequence), load, callbacks)
 

@@ -48,6 +48,8 @@ class Case:
     sagittalBox: vtkMRMLMarkupsROINode
     transverseBox: vtkMRMLMarkupsROINode
     spacingMm: Annotated[float, WithinRange(0.0, 5.0), Default(0.0)]
+    flipSagittal: bool
+    flipTransverse: bool
     sagittalFrames: vtkMRMLScalarVolumeNode
     transverseFrames: vtkMRMLScalarVolumeNode
 

@@ -21,7 +21,10 @@ from .section import Section
 from .sliceViews import showInView
 from .viewBoxes import LEFT, RIGHT, SAGITTAL_COLOR, TRANSVERSE_COLOR, boxNode, halfOf, roiOf, showBox
 
-FILES = "*.mp4 *.avi *.mov *.mkv *.m4v *.wmv *.mpg *.mha *.mhd *.nrrd *.nii *.nii.gz *.dcm"
+FILES = "*.mp4 *.avi *.mov *.mkv *.m4v *.wmv *.mpg *.mha *.mhd *.nrrd *.nii *.nii.gz *.dcm *.dicom *.ima"
+PICTURES = "*.png *.jpg *.jpeg *.tif *.tiff *.bmp"
+"""Of which any one stands for the folder that it lies in."""
+_PICTURE_SUFFIXES = {pattern[1:] for pattern in PICTURES.split()}
 INPUTS = {"video": ("videoFile",), "files": ("sagittalFile", "transverseFile"), "sequence": ("sequence",)}
 """Fields of the case that say what the exam is, by its source."""
 
@@ -40,7 +43,10 @@ class ExamSection(Section):
             "transverseFile": self.ui.transversePath,
         }
         for field, line in self._paths.items():
-            line.nameFilters = (_("Videos and image stacks") + f" ({FILES})", _("All files") + " (*)")
+            line.nameFilters = (
+                _("Recordings") + f" ({FILES} {PICTURES})",
+                _("All files") + " (*)",
+            )
             line.connect("currentPathChanged(QString)", partial(self._choose, field))
         self.ui.sequenceSelector.connect("currentNodeChanged(vtkMRMLNode*)", partial(self._choose, "sequence"))
         self.ui.measureButton.connect("clicked(bool)", self._onMeasure)
@@ -79,7 +85,7 @@ class ExamSection(Section):
         paths = [getattr(case, field) for field in INPUTS[case.source]]
         if not all(paths):
             return _("Choose a video") if case.source == "video" else _("Choose a file for each view")
-        gone = [Path(path).name for path in paths if not Path(path).is_file()]
+        gone = [Path(path).name for path in paths if not Path(path).exists()]
         if gone:
             return _("There is no file {name}").format(name=gone[0])
         if not self._found():
@@ -124,7 +130,7 @@ class ExamSection(Section):
         case, found, need = self.case, self._found(), self.need()
         assert case is not None
         boxed = bool(found) and case.source != "files"
-        for widget in (self.ui.spacingLabel, self.ui.spacingBox):
+        for widget in (self.ui.spacingLabel, self.ui.spacingBox, self.ui.flipSagittalBox, self.ui.flipTransverseBox):
             widget.visible = bool(found)
         if found:
             self.ui.spacingBox.specialValueText = examWords.untyped(found)
@@ -156,6 +162,8 @@ class ExamSection(Section):
 
     def _choose(self, field: str, value: Any) -> None:
         """Another source, file or sequence: look into it at once. What the case itself brought here changes nothing."""
+        if field in self._paths and Path(value).suffix.lower() in _PICTURE_SUFFIXES and Path(value).is_file():
+            value = str(Path(value).parent)
         if self.case is None or getattr(self.case, field) == value:
             return
         setattr(self.case, field, value)
@@ -211,6 +219,8 @@ class ExamSection(Section):
             sagittalRoi=sagittal,
             transverseRoi=transverse,
             spacingMm=case.spacingMm or None,
+            flipSagittal=case.flipSagittal,
+            flipTransverse=case.flipTransverse,
             into=(case.sagittalFrames, case.transverseFrames),
             callbacks=Callbacks(onDone=partial(self._onRead, case), onFailed=self.changed),
         )

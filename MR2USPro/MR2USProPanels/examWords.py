@@ -9,6 +9,7 @@ from slicer.i18n import tr as _
 
 from .case import Case
 from .reconstructed import frameCount
+from .words import forPanel
 
 
 def untyped(found: Mapping[str, Any]) -> str:
@@ -53,9 +54,10 @@ def frames(case: Case) -> str:
     for node in (case.sagittalFrames, case.transverseFrames):
         (width, height, _n), (column, row, _k) = node.GetImageData().GetDimensions(), node.GetSpacing()
         sizes.append(_("{w} x {h} pixels of {mm:.4g} mm").format(w=width, h=height, mm=(row * column) ** 0.5))
-    return _("{n} frames are in the scene: sagittal {sagittal}, transverse {transverse}.").format(
+    read = _("{n} frames are in the scene: sagittal {sagittal}, transverse {transverse}.").format(
         n=frameCount(case), sagittal=sizes[0], transverse=sizes[1]
     )
+    return f"{read} {forPanel(case.sagittalFrames.GetDescription() or '')}".strip()
 
 
 def toolTip(need: str) -> str:

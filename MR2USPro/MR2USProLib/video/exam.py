@@ -102,7 +102,10 @@ def read_exam(
     rois, names = (sagittal_roi, transverse_roi), ("sagittal", "transverse")
     for stack, recording, view in zip(views, recordings, names, strict=True):
         if len(stack) < 2:
-            raise InputError(f"{recording.name} holds a single picture: give a sweep of at least two frames.")
+            raise InputError(
+                f"{recording.name} holds a single picture: give a sweep of at least two frames, or the "
+                "folder that holds all of its pictures."
+            )
         if stack.max() <= BLACK:
             raise InputError(
                 f"The {view} view in {recording.name} is black throughout: check the file and --{view}-roi x,y,w,h."
