@@ -66,6 +66,10 @@ LEAST_SHARE = 0.5
 LEAST_AGREEING = 0.15
 """So many of a frame's blocks at least agree on its place; a quarter is few, in noisy sweeps too."""
 
+FELT = 0.75
+"""Share of the width over which frames feel each other when they settle: their edges weigh little, and steps fall
+short of the whole way. With all of the width, long sweeps stop before they agree."""
+
 PATIENCE = 4
 """When so many frames in a row do not fit the first one, another becomes the first."""
 
@@ -180,7 +184,7 @@ class _Search:
         if len(placed) < 2:
             return
         steps = np.array([self._fit(int(t)).offset - self.offsets[t] for t in placed])
-        self.offsets[placed] += together(steps, self.offsets[placed, 0], self._size[0])
+        self.offsets[placed] += together(steps, self.offsets[placed, 0], round(FELT * self._size[0]))
 
     def find_missed(self, progress: Progress) -> None:
         """Look for frames without a place on the map of all others, near their neighbours in time."""
