@@ -44,7 +44,8 @@ def panel(slicerApp, tmp_path):
     found = Panel(slicerApp, tmp_path / "pictures")
     put_into(found.case)
     slicerApp.process(0.05)
-    return found
+    yield found
+    found.widget.logic.runner.current.remove()  # what a job that failed left for its user
 
 
 @pytest.fixture
