@@ -116,8 +116,8 @@ def test_the_error_of_positions_is_what_chance_makes_of_the_frames_own_errors():
     rng, x, own = np.random.default_rng(0), 3.0 * np.arange(40), np.linspace(0.05, 0.2, 40)
     drawn = [together(np.column_stack([own * rng.normal(size=40)] * 2), x, 60)[:, 0] for _ in range(400)]
     size = np.mean([np.abs(error - error.mean()).mean() for error in drawn])
-    assert position_error_px(x, own, np.ones(40), 60) == pytest.approx(size, rel=0.05)
-    assert position_error_px(x, 2 * own, np.ones(40), 60) == pytest.approx(2 * size, rel=0.05)
+    assert position_error_px(x, own, 60) == pytest.approx(size, rel=0.05)
+    assert position_error_px(x, 2 * own, 60) == pytest.approx(2 * size, rel=0.05)
 
 
 def test_the_map_moves_pictures_by_exact_fractions():

@@ -67,7 +67,7 @@ def nudged(picture: Picture, weight: Picture, growing: GrowingMap, start: NDArra
 
 
 def voted(picture: Picture, weight: Picture, growing: GrowingMap, start: NDArray[np.float64]) -> Fit:
-    """One step on each block, and where most of them want to go.
+    """One step of the whole frame, which noise hurts least, and how many of its blocks would go the same way.
 
     Args:
         picture: (rows, columns) the frame.
@@ -91,7 +91,7 @@ def voted(picture: Picture, weight: Picture, growing: GrowingMap, start: NDArray
         spread = 1.4826 * middle(np.abs(apart[good])) + 1e-3
         votes = trust / (1 + (apart / (2 * spread)) ** 2)
     agreeing = int(np.count_nonzero(good & (np.abs(apart) < AGREES_PX)))
-    return Fit(start - _short(step), terms.correlation, terms.brighter, int(np.count_nonzero(good)), agreeing, spread)
+    return Fit(start - terms.step, terms.correlation, terms.brighter, int(np.count_nonzero(good)), agreeing, spread)
 
 
 def seen_from(growing: GrowingMap, offset: NDArray[np.float64], shape: tuple[int, ...]) -> tuple[Picture, Picture]:

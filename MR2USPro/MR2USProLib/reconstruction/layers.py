@@ -6,8 +6,8 @@ of the probe, is laid on the map where it fits best, by Newton's steps on grey l
 1. follow the frames, each on the map of those before it, with the temporal median as the probe's layer;
 2. take what the frames show beyond median and map for the rest of that layer and remove it, because a median holds a
    trace of the tissue that biases every step towards zero;
-3. compare each frame with the map of all others, block by block: the blocks' median says where it wants to go, their
-   spread how sure that is. All frames then move at once to where they agree, as small errors of neighbours, which add
+3. compare each frame with the map of all others: that says where it wants to go, and the spread of its blocks, each by
+   itself, how sure that is. All frames then move at once to where they agree, as small errors of neighbours, which add
    up over a sweep, show in none of them alone;
 4. look for the frames that were missed, and do the last step again.
 """
@@ -169,7 +169,7 @@ class _Search:
             picture -= np.float32(COARSE_SHARE) * cv2.blur(picture, COARSE_PX) * self._tissue
 
     def settle(self, progress: Progress) -> None:
-        """Every frame against the map of all others, its blocks voting; those that do not fit lose their place."""
+        """Every frame against the map of all others; those that do not fit lose their place."""
         growing, placed = self._map(), np.flatnonzero(self.placed)
         for step in progress.steps(len(placed), "Settling the frames"):
             t = placed[step]

@@ -146,7 +146,7 @@ def stitch(
     track = replace(track, offsets_px=np.where(track.placed[:, None], offsets, np.nan))
     good = track.placed
     own = track.residual_px[good] / np.sqrt(np.maximum(track.inliers[good], 1))
-    error = position_error_px(offsets[good, 0], own, track.correlation[good], frames.shape[2])
+    error = position_error_px(offsets[good, 0], own, frames.shape[2])
     picture, origin = _draw(frames, layer, track, progress.part(0.95, 1))
     return Stitching(
         offsets,
