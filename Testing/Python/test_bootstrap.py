@@ -61,6 +61,8 @@ class Project:
         shutil.copy(ENGINE / "__main__.py", library.parent)
         (library / "cli.py").write_text(CLI)
         (root / "pyproject.toml").write_text(PYPROJECT)
+        (root / "MR2USPro" / "Resources").mkdir()
+        (root / "MR2USPro" / "Resources" / "requirements.txt").write_text("torch\n")
         (root / "backend.py").write_text(BACKEND)
         shutil.copy(Path(__file__).with_name("tiny_wheel.py"), root)
         (root / "wheels").mkdir()
@@ -92,8 +94,8 @@ class Project:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
 
-    def change_requirements(self):
-        with (self.root / "pyproject.toml").open("a") as stream:
+    def change_requirements(self, file="pyproject.toml"):
+        with (self.root / file).open("a") as stream:
             stream.write("# changed\n")
 
     def call(self, *arguments, **variables):
@@ -208,9 +210,10 @@ def test_ctrl_c_in_the_command_exits_130_without_a_traceback(installed):
     assert installed.call("interrupt") == (130, "", "")
 
 
-def test_changed_requirements_are_installed_into_it(installed):
+@pytest.mark.parametrize("file", ["pyproject.toml", "MR2USPro/Resources/requirements.txt"])
+def test_changed_requirements_are_installed_into_it(installed, file):
     builds, made = installed.builds(), (installed.environment / "pyvenv.cfg").stat().st_mtime_ns
-    installed.change_requirements()
+    installed.change_requirements(file)
     code, _, errors = installed.call()
     assert code == 7
     assert "Bringing .venv up to date" in errors
