@@ -15,4 +15,5 @@ if __name__ == "__main__":
     import pytest
 
     os.chdir(str(ROOT))  # where pytest finds its configuration
-    sys.exit(pytest.main(sys.argv[1:]))
+    # One process for each core; the tests of a file share what they set up, so they stay together.
+    sys.exit(pytest.main(["--numprocesses=auto", "--dist=loadfile", *sys.argv[1:]]))
