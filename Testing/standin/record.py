@@ -32,12 +32,11 @@ record = Record()
 
 
 def listen() -> None:
-    """Take note of exceptions in slots and observers, and of Qt's warnings."""
-    previous = sys.excepthook
+    """Take note of exceptions in slots and observers, and of Qt's warnings; again, where others took that over."""
 
     def remember(kind: type, error: BaseException, trace: Any) -> None:
         record.errors.append("".join(traceback.format_exception(kind, error, trace)))
-        previous(kind, error, trace)
+        sys.__excepthook__(kind, error, trace)
 
     def message(kind: Any, _context: Any, text: str) -> None:
         if kind != QtCore.QtMsgType.QtDebugMsg and "propagateSizeHints" not in text:

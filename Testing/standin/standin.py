@@ -186,6 +186,9 @@ class Standin:
         import slicer
         from PySide6.QtCore import QSettings
 
+        from . import record
+
+        record.listen()  # a command line that ran in this process has hooks of its own
         self._leave()
         self.clearScene()
         self._application.layoutManager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
