@@ -13,7 +13,7 @@ from MR2USProLib.errors import InputError
 
 from .carrying import carriedFrom
 from .case import Case
-from .targetsSection import TARGETS
+from .targetsSection import targetsOf
 
 Writer = Callable[[Any, Path], None]
 SCENE = "case.mrb"
@@ -74,10 +74,8 @@ def export(case: Case, folder: Path, scene: bool) -> list[Path]:
 
 
 def _carried(case: Case) -> Iterator[Any]:
-    node = case.parameterNode
-    targets = [node.GetNthNodeReference(TARGETS, n) for n in range(node.GetNumberOfNodeReferences(TARGETS))]
-    for target in targets:
-        copy = carriedFrom(target) if target is not None else None
+    for target in targetsOf(case):
+        copy = carriedFrom(target)
         if copy is not None:
             yield copy
 

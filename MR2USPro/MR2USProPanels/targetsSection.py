@@ -10,6 +10,7 @@ import vtk
 from slicer.i18n import tr as _
 
 from . import carrying, sliceLayers
+from .case import Case
 from .registered import STALE
 from .section import Section
 from .telling import told
@@ -76,11 +77,7 @@ class TargetsSection(Section):
             self._list(table)
 
     def _targets(self) -> list[Any]:
-        if self.case is None:
-            return []
-        node = self.case.parameterNode
-        found = [node.GetNthNodeReference(TARGETS, n) for n in range(node.GetNumberOfNodeReferences(TARGETS))]
-        return [target for target in found if target is not None]
+        return [] if self.case is None else targetsOf(self.case)
 
     def _list(self, node: Any) -> None:
         table, widget = node.GetTable(), self.ui.targetsTable
@@ -118,6 +115,13 @@ class TargetsSection(Section):
         if self.case is not None and self.case.targetTable is not None:
             table = self.case.targetTable.GetTable()
             sliceLayers.jumpTo([table.GetValue(row, n).ToDouble() for n in (4, 5, 6)])
+
+
+def targetsOf(case: Case) -> list[Any]:
+    """The nodes on the MR that a case has chosen as targets."""
+    node = case.parameterNode
+    found = [node.GetNthNodeReference(TARGETS, n) for n in range(node.GetNumberOfNodeReferences(TARGETS))]
+    return [target for target in found if target is not None]
 
 
 def tableOf(targets: list[carrying.Target], node: Any = None) -> Any:
