@@ -23,23 +23,21 @@ def truth():
     return module
 
 
-def test_the_standin_behaves_as_pythonqt(truth):
-    from standin import Standin
-
+def test_the_standin_behaves_as_pythonqt(slicerApp, truth):
     wrong = truth.failures(truth.CHECKS)
     assert not wrong, "\n".join(wrong.values())
     assert len(truth.CHECKS) > 25
-    errors = Standin.start().errors
+    errors = slicerApp.errors
     assert [e.splitlines()[-1] for e in errors] == ["ZeroDivisionError: division by zero"]  # noted, as one check wants
     errors.clear()
 
 
-def test_the_standin_raises_where_slicer_only_prints(truth):
+def test_the_standin_raises_where_slicer_only_prints(slicerApp, truth):
     wrong = truth.failures(truth.DEVIATIONS)
     assert not wrong, "\n".join(wrong.values())
 
 
-def test_a_check_that_does_not_hold_is_reported(truth):
+def test_a_check_that_does_not_hold_is_reported(slicerApp, truth):
     def wrong():
         assert truth.qt.QPushButton("a").text == "b"
 

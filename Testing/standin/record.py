@@ -31,12 +31,14 @@ class Record:
 record = Record()
 
 
-def listen() -> None:
-    """Take note of exceptions in slots and observers, and of Qt's warnings; again, where others took that over."""
+def remember(kind: type, error: BaseException, trace: Any) -> None:
+    """Take note of an exception that nobody caught, and print it."""
+    record.errors.append("".join(traceback.format_exception(kind, error, trace)))
+    sys.__excepthook__(kind, error, trace)
 
-    def remember(kind: type, error: BaseException, trace: Any) -> None:
-        record.errors.append("".join(traceback.format_exception(kind, error, trace)))
-        sys.__excepthook__(kind, error, trace)
+
+def listen() -> None:
+    """Take note of exceptions in VTK's observers and of Qt's warnings; again, where others took that over."""
 
     def message(kind: Any, _context: Any, text: str) -> None:
         if kind != QtCore.QtMsgType.QtDebugMsg and "propagateSizeHints" not in text:

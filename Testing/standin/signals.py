@@ -10,6 +10,8 @@ from typing import Any
 from PySide6.QtCore import QMetaMethod, QObject
 from shiboken6 import Shiboken
 
+from .record import remember
+
 
 def normalized(signature: str) -> str:
     """A signal's or slot's signature without what does not tell overloads apart."""
@@ -75,7 +77,7 @@ class Connections:
             try:
                 function(*[wrap(value) for value in values[:count]])
             except Exception:
-                sys.excepthook(*sys.exc_info())
+                remember(*sys.exc_info())
 
         _instance(sender, attribute, full).connect(slot)
         key = Shiboken.getCppPointer(sender)[0]
