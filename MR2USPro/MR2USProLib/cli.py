@@ -123,11 +123,12 @@ def reconstruct(
         bool, typer.Option("--flip-transverse", help="The transverse view shows the patient's left on the left.")
     ] = False,
     matcher: Annotated[
-        Literal["auto", "layers", "sift", "orb"],
-        typer.Option(
-            help="How to stitch: grey levels, or key points; auto tries them in this order, until one is good."
-        ),
+        Literal["auto", "layers", "sift", "orb", "loftr"],
+        typer.Option(help="How to stitch: grey levels, or matches; auto keeps the grey levels where they do well."),
     ] = "auto",
+    loftr_weights: Annotated[
+        Path | None, typer.Option(help="Checkpoint or safetensors of the LoFTR network, for --matcher loftr.")
+    ] = None,
     exclude: Annotated[
         str | None, typer.Option(metavar="FRAME,FRAME", help="Frames that are not used, counted from 0.")
     ] = None,
@@ -169,6 +170,7 @@ def reconstruct(
             flip_sagittal=flip_sagittal,
             flip_transverse=flip_transverse,
             matcher=matcher,
+            loftr_weights=loftr_weights,
             excluded=_frames("--exclude", exclude),
             pinned=_pins("--pin", pin or []),
             fill=fill,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from .translation.acmt import Translation
     from .video.exam import Exam
 
-Matcher = Literal["auto", "layers", "sift", "orb"]
+Matcher = Literal["auto", "layers", "sift", "orb", "loftr"]
 Fill = Literal["kriging", "dip", "linear", "none"]
 Preset = Literal["fast", "balanced", "paper"]
 VoxelSize = float | Sequence[float] | None
@@ -100,6 +101,7 @@ def reconstruct(
     exam: Exam,
     *,
     matcher: Matcher = "auto",
+    loftr_weights: str | Path | None = None,
     excluded: Set[int] = frozenset(),
     pinned_mm: Mapping[int, float] | None = None,
     fill: Fill = "kriging",
@@ -113,7 +115,14 @@ def reconstruct(
     """Stitch the sagittal frames, put their transverse partners where they belong, fill what lies between."""
     row_mm, column_mm = exam.sagittal_spacing_mm
     stitching = stitch(
-        exam.sagittal, column_mm, matcher=matcher, excluded=excluded, pinned_mm=pinned_mm, progress=progress
+        exam.sagittal,
+        column_mm,
+        matcher=matcher,
+        loftr_weights=loftr_weights,
+        excluded=excluded,
+        pinned_mm=pinned_mm,
+        device=device,
+        progress=progress,
     )
     filled = fill_gaps(
         exam.transverse,
@@ -137,8 +146,10 @@ def stitch(
     column_mm: float,
     *,
     matcher: Matcher = "auto",
+    loftr_weights: str | Path | None = None,
     excluded: Set[int] = frozenset(),
     pinned_mm: Mapping[int, float] | None = None,
+    device: str = "cpu",
     progress: Progress = SILENT,
 ) -> Stitching:
     """Find where each sagittal frame (frame, row, column) lies, but for the excluded ones.
@@ -146,13 +157,15 @@ def stitch(
     Args:
         sagittal: uint8 (frame, row, column).
         column_mm: spacing of the columns.
-        matcher: features to stitch with.
+        matcher: what of the frames is compared.
+        loftr_weights: file of the network for ``loftr``; with it, ``auto`` tries that as well.
         excluded: frames that are left out.
         pinned_mm: frames whose position is known, and the position.
+        device: where that network runs.
         progress: told before every frame.
 
     Raises:
-        InputError: the frames cannot be stitched, or an excluded or pinned frame is not there.
+        InputError: the frames cannot be stitched, an excluded or pinned frame is not there, or LoFTR's weights are not.
     """
     from .reconstruction import mosaic
 
@@ -163,9 +176,15 @@ def stitch(
             raise InputError(f"There is no frame {missing[0]} ({option}): give frames from 0 to {len(sagittal) - 1}.")
     if not all(np.isfinite(position) for position in pins.values()):
         raise InputError("A pinned frame has no position (--pin): give it in mm.")
+    loftr = None
+    if loftr_weights is not None and matcher in ("auto", "loftr"):
+        from .reconstruction.loftr import LoftrMatcher
+
+        loftr = LoftrMatcher(loftr_weights, device)
     return mosaic.stitch(
         sagittal,
         matcher=matcher,
+        loftr=loftr,
         excluded=excluded,
         pinned_px={t: position / column_mm for t, position in pins.items()},
         progress=progress.named("Stitch"),

@@ -61,7 +61,7 @@ def test_matches_of_shifted_pictures_differ_by_the_shift(name, shrunk):
     here, there = np.ascontiguousarray(picture[:, 24:224]), np.ascontiguousarray(picture[:, :200])
     matcher = FeatureMatcher(name, 400_000 if shrunk and name == "orb" else 80_000 if shrunk else 30_000)
     mask = np.ones(here.shape, bool)
-    differences = matcher.differences(matcher.describe(here, mask), matcher.describe(there, mask))
+    differences = matcher.differences(here, mask, there, mask)
     found = largest_cluster(differences)
     assert found is not None
     assert found.inliers > 0.7 * len(differences)
@@ -70,8 +70,8 @@ def test_matches_of_shifted_pictures_differ_by_the_shift(name, shrunk):
 
 def test_no_key_points_give_no_matches():
     matcher, flat = FeatureMatcher("orb", 10_000), np.full((100, 100), 128, np.uint8)
-    nothing = matcher.describe(flat, np.ones(flat.shape, bool))
-    assert matcher.differences(nothing, nothing).shape == (0, 2)
+    everywhere = np.ones(flat.shape, bool)
+    assert matcher.differences(flat, everywhere, flat, everywhere).shape == (0, 2)
 
 
 def test_map_is_the_weighted_mean_and_grows_to_all_sides():

@@ -66,9 +66,10 @@ def test_what_is_fixed_to_the_probe_would_hold_the_frames_in_place():
     s.frames[:, 60:116, 15:135][:, text] = 240
     layer = ProbeLayer.estimate(s.frames)
     blind = replace(layer, grey=np.full(SHAPE, 128, np.float32), tissue=np.ones(SHAPE, bool))
-    locked = follow(s.frames, blind, "orb", SILENT)
+    orb = FeatureMatcher("orb", s.frames[0].size)
+    locked = follow(s.frames, blind, orb, SILENT)
     assert np.abs(locked.offsets_px[locked.placed][:, 0]).max() < 1, "too easy to show that the layer matters"
-    free = follow(s.frames, layer, "orb", SILENT)
+    free = follow(s.frames, layer, orb, SILENT)
     assert free.placed.all()
     assert np.abs(free.offsets_px - s.offsets_px).max() < 1
 
@@ -107,17 +108,16 @@ def test_map_shows_deep_tissue_better_than_one_frame(simulated, stitched):
 def test_growing_map_beats_a_chain_of_neighbours():
     s = sweep(steady(40, 2.5), shape=SHAPE, decorrelation=0.3, overlay=False, seed=5)
     layer = ProbeLayer.estimate(s.frames)
-    track = follow(s.frames, layer, "orb", SILENT)
-    assert track.placed.all()
     matcher = FeatureMatcher("orb", s.frames[0].size)
-    points = []
+    track = follow(s.frames, layer, matcher, SILENT)
+    assert track.placed.all()
+    pictures = []
     for frame in s.frames:
         picture = gaussian_filter(layer.removed(frame), 1.0)
-        levels = np.clip(128 + 42 * picture / picture[layer.tissue].std(), 0, 255).astype(np.uint8)
-        points.append(matcher.describe(levels, layer.tissue))
+        pictures.append(np.clip(128 + 42 * picture / picture[layer.tissue].std(), 0, 255).astype(np.uint8))
     chain = np.zeros((40, 2))
     for t in range(1, 40):
-        found = largest_cluster(matcher.differences(points[t], points[t - 1]))
+        found = largest_cluster(matcher.differences(pictures[t], layer.tissue, pictures[t - 1], layer.tissue))
         assert found is not None
         chain[t] = chain[t - 1] + found.offset_px
     by_map = np.abs(track.offsets_px - s.offsets_px)[:, 0].mean()

@@ -33,6 +33,7 @@ def run(
     flip_sagittal: bool = False,
     flip_transverse: bool = False,
     matcher: pipeline.Matcher = "auto",
+    loftr_weights: Path | None = None,
     excluded: Sequence[int] = (),
     pinned: Mapping[int, float] | None = None,
     fill: pipeline.Fill = "kriging",
@@ -55,7 +56,7 @@ def run(
 
     with staged(out) as folder:
         place = prepare(device, threads)
-        inputs = {"video": video, "sagittal": sagittal, "transverse": transverse}
+        inputs = {"video": video, "sagittal": sagittal, "transverse": transverse, "loftr_weights": loftr_weights}
         left_out, pins = frozenset(excluded), dict(pinned or {})
         exam = read_exam(
             video=video,
@@ -90,6 +91,7 @@ def run(
             result = pipeline.reconstruct(
                 exam,
                 matcher=matcher,
+                loftr_weights=loftr_weights,
                 excluded=left_out,
                 pinned_mm=pins,
                 fill=fill,

@@ -35,7 +35,7 @@ def facts(record: Record) -> dict[str, str]:
     return told
 
 
-HOW = {"layers": "their grey levels", "sift": "SIFT features", "orb": "ORB features"}
+HOW = {"layers": "their grey levels", "sift": "SIFT features", "orb": "ORB features", "loftr": "LoFTR"}
 
 
 def reconstruction_section(exam: Exam, result: Reconstruction, truth_mm: NDArray | None = None) -> Section:

@@ -24,6 +24,7 @@ def run(
     out: Path,
     sagittal: Path,
     matcher: pipeline.Matcher = "auto",
+    loftr_weights: str | Path | None = None,
     excluded: Sequence[int] = (),
     pinned: Mapping[int, float] | Mapping[str, float] | None = None,
     seed: int = 0,
@@ -36,11 +37,12 @@ def run(
     Args:
         out: folder for the files.
         sagittal: the stack that ``read`` wrote.
-        matcher: features to stitch with.
+        matcher: what of the frames is compared.
+        loftr_weights: file of the network for ``loftr``; with it, ``auto`` tries that as well.
         excluded: frames that are not used; they are ``rejected`` in the table.
         pinned: frames (as JSON has them, in strings, too) whose position in mm is known.
         seed: taken as by every stage; nothing here is random.
-        device: taken likewise; the networks have no part in this.
+        device: where that network runs.
         threads: CPU threads at most.
         progress: told before every frame.
 
@@ -50,10 +52,14 @@ def run(
     Raises:
         InputError: the stack cannot be read or stitched, or ``out`` cannot be written.
     """
-    from ..devices import limit_threads
+    from ..devices import limit_threads, prepare
     from ..video.exam import read_stack
 
-    limit_threads(threads)
+    place = "cpu"
+    if loftr_weights is not None:
+        place = prepare(device, threads)
+    else:
+        limit_threads(threads)  # without torch, which takes seconds to import
     with staged(Path(out)) as folder:
         progress.named("Read").report(0.0)
         frames, spacing_mm = read_stack(Path(sagittal))
@@ -62,8 +68,10 @@ def run(
             frames,
             spacing_mm[1],
             matcher=matcher,
+            loftr_weights=loftr_weights,
             excluded=left_out,
             pinned_mm={int(t): float(position) for t, position in (pinned or {}).items()},
+            device=place,
             progress=progress,
         )
         write(folder, stitching, spacing_mm)

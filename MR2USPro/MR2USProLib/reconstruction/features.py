@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import cv2
 import numpy as np
@@ -16,6 +16,21 @@ RATIO = {"sift": 0.9, "orb": 0.9}
 
 LARGEST_PX = {"sift": 40_000, "orb": 160_000}
 """Pictures with more pixels are shrunk to about as many; SIFT doubles every edge by itself."""
+
+
+class PointMatcher(Protocol):
+    """Whatever pairs places of two pictures."""
+
+    name: str
+
+    def differences(
+        self,
+        picture: NDArray[np.uint8],
+        mask: NDArray[np.bool_],
+        window: NDArray[np.uint8],
+        window_mask: NDArray[np.bool_],
+    ) -> NDArray[np.float64]:
+        """Coordinate differences (n, 2) [x, y] of the pairs, window minus picture, in px, where both masks are true."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +46,7 @@ class FeatureMatcher:
 
     def __init__(self, name: FeatureName, picture_px: int) -> None:
         """Prepare a detector for pictures of about ``picture_px`` pixels; larger ones cost too much and are shrunk."""
+        self.name: str = name
         self._detector: Any
         if name == "sift":
             self._detector = cv2.SIFT.create(nfeatures=1200, contrastThreshold=0.02, edgeThreshold=15)
@@ -55,17 +71,24 @@ class FeatureMatcher:
         scale = np.array([mask.shape[1] / picture.shape[1], mask.shape[0] / picture.shape[0]])
         return Features(((np.asarray(cv2.KeyPoint.convert(points)).reshape(-1, 2) + 0.5) * scale - 0.5), descriptors)
 
-    def differences(self, frame: Features, window: Features) -> NDArray[np.float64]:
-        """Coordinate differences (n, 2) [x, y] of matched points, window minus frame, in px.
+    def differences(
+        self,
+        picture: NDArray[np.uint8],
+        mask: NDArray[np.bool_],
+        window: NDArray[np.uint8],
+        window_mask: NDArray[np.bool_],
+    ) -> NDArray[np.float64]:
+        """Coordinate differences (n, 2) [x, y] of matched key points, window minus picture, in px.
 
         A match is clearly better than the second best, and each point of the window is used once, by its best match.
         """
-        if len(frame.points) < 2 or len(window.points) < 2:
+        frame, map_part = self.describe(picture, mask), self.describe(window, window_mask)
+        if len(frame.points) < 2 or len(map_part.points) < 2:
             return np.empty((0, 2))
-        nearest = self._pairs.knnMatch(frame.descriptors, window.descriptors, k=2)
+        nearest = self._pairs.knnMatch(frame.descriptors, map_part.descriptors, k=2)
         clear = [first for first, second in nearest if first.distance < self._ratio * second.distance]
         taken = {match.trainIdx: match.queryIdx for match in sorted(clear, key=lambda m: -m.distance)}
         if not taken:
             return np.empty((0, 2))
         there, here = np.array(list(taken.items())).T
-        return np.asarray(window.points[there] - frame.points[here], dtype=np.float64)
+        return np.asarray(map_part.points[there] - frame.points[here], dtype=np.float64)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..progress import Progress
 from .displacement import largest_cluster, refine
-from .features import FeatureMatcher, FeatureName
+from .features import PointMatcher
 from .growing_map import GrowingMap
 from .probe_layer import ProbeLayer
 
@@ -72,7 +72,7 @@ class Track:
 def follow(
     frames: NDArray[np.uint8],
     layer: ProbeLayer,
-    name: FeatureName,
+    matcher: PointMatcher,
     progress: Progress,
     excluded: Set[int] = frozenset(),
 ) -> Track:
@@ -82,8 +82,8 @@ def follow(
     to a window around the expected place, so that a frame costs the same late as early. Excluded frames are passed over
     as if nobody had taken them.
     """
-    search = _Search(frames, layer, name)
-    n, seed, tried, message = len(frames), -1, 0, f"Stitching with {name.upper()}"
+    search = _Search(frames, layer, matcher)
+    n, seed, tried, message = len(frames), -1, 0, f"Stitching with {matcher.name.upper()}"
     for t in progress.part(0, 0.9).steps(n, message):
         if t in excluded:
             continue
@@ -105,10 +105,9 @@ def follow(
 class _Search:
     """The map as it grows, and what was found so far."""
 
-    def __init__(self, frames: NDArray[np.uint8], layer: ProbeLayer, name: FeatureName) -> None:
-        n, rows, columns = frames.shape
-        self._frames, self._layer = frames, layer
-        self._matcher = FeatureMatcher(name, rows * columns)
+    def __init__(self, frames: NDArray[np.uint8], layer: ProbeLayer, matcher: PointMatcher) -> None:
+        n = len(frames)
+        self._frames, self._layer, self._matcher = frames, layer, matcher
         self._weight = feather(layer.tissue)
         self._map = GrowingMap(MEMORY)
         none = np.full(n, np.nan)
@@ -145,8 +144,10 @@ class _Search:
         window, seen = self._map.window(corner[0], corner[1], columns + 2 * margin[0], rows + 2 * margin[1])
         known = seen > 0.5
         differences = self._matcher.differences(
-            self._matcher.describe(_levels(picture, tissue), tissue),
-            self._matcher.describe(_levels(window, known), cv2.erode(known.astype(np.uint8), np.ones((5, 5))) > 0),
+            _levels(picture, tissue),
+            tissue,
+            _levels(window, known),
+            cv2.erode(known.astype(np.uint8), np.ones((5, 5))) > 0,
         )
         track.matches[t] = len(differences)
         found = largest_cluster(differences)

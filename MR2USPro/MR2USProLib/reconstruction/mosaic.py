@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..progress import SILENT, Progress
+from .features import FeatureMatcher, PointMatcher
 from .growing_map import GrowingMap
 from .joint import position_error_px
 from .layers import follow_layers
@@ -21,8 +22,8 @@ from .pins import pinned
 from .polish import polish
 from .probe_layer import ProbeLayer
 
-Matcher = Literal["auto", "layers", "sift", "orb"]
-OneMatcher = Literal["layers", "sift", "orb"]
+Matcher = Literal["auto", "layers", "sift", "orb", "loftr"]
+OneMatcher = Literal["layers", "sift", "orb", "loftr"]
 
 LONGEST_GAP = 10
 """Frames that failed in a row are interpolated up to this many; beyond, nobody knows how the probe moved."""
@@ -56,7 +57,7 @@ class Stitching:
         residual_px: (n,) root mean square spread of the inliers about the offset, NaN unless ``ok``.
         map: float32 (rows, columns), mean grey level of the frames that are ``ok``, NaN where nothing was seen.
         map_origin_px: offset [x, y] of the map's first pixel.
-        matcher: ``layers``, ``sift`` or ``orb``, the one that was used.
+        matcher: ``layers``, ``sift``, ``orb`` or ``loftr``, the one that was used.
         quality: share of frames that were placed times their median correlation with the map, in [0, 1]; ``auto`` keeps
             the matcher with the highest one.
         position_error_px: mean absolute error of the positions to be expected, see :func:`.joint.position_error_px`.
@@ -88,6 +89,7 @@ def stitch(
     frames: NDArray[np.uint8],
     *,
     matcher: Matcher = "auto",
+    loftr: PointMatcher | None = None,
     excluded: Set[int] = frozenset(),
     pinned_px: Mapping[int, float] | None = None,
     progress: Progress = SILENT,
@@ -96,13 +98,15 @@ def stitch(
 
     What moves with the probe is removed first. Then either the grey levels of each frame are laid on the map where they
     fit best (``layers``, see :mod:`.layers`), or, as in the paper, its key points are matched against the map that has
-    grown so far (``sift``, ``orb``): DBSCAN keeps the largest cluster of coordinate differences, its mean is the
+    grown so far (``sift``, ``orb``,
+    ``loftr``): DBSCAN keeps the largest cluster of coordinate differences, its mean is the
     frame's offset, and at the end correlation polishes all offsets to fractions of a pixel.
 
     Args:
         frames: uint8 (frame, row, column), columns along the direction of motion.
         matcher: how; ``auto`` takes ``layers`` and, where that is not good enough, tries the key points as well and
             keeps the best by :attr:`Stitching.quality`.
+        loftr: what pairs places for ``loftr``, a :class:`.loftr.LoftrMatcher`; without it ``auto`` does not try that.
         excluded: frames that are not looked at.
         pinned_px: frames and the places [x] that they shall hold; see :func:`.pins.pinned`.
         progress: told before every frame.
@@ -128,8 +132,8 @@ def stitch(
         )
     attempts: dict[OneMatcher, Track] = {}
     qualities: dict[OneMatcher, float] = {}
-    for name, (start, end) in _ways(matcher):
-        attempts[name] = _attempt(frames, layer, name, excluded, progress.part(start, end))
+    for name, (start, end) in _ways(matcher, loftr):
+        attempts[name] = _attempt(frames, layer, name, loftr, excluded, progress.part(start, end))
         qualities[name] = attempts[name].quality * len(frames) / len(used)
         if matcher == "auto" and qualities[name] > GOOD_QUALITY:
             break
@@ -163,19 +167,29 @@ def stitch(
     )
 
 
-def _ways(matcher: Matcher) -> list[tuple[OneMatcher, tuple[float, float]]]:
+def _ways(matcher: Matcher, loftr: PointMatcher | None) -> list[tuple[OneMatcher, tuple[float, float]]]:
     """What is tried, with its share of the progress."""
+    if matcher == "auto" and loftr is not None:
+        return [("layers", (0.0, 0.03)), ("orb", (0.03, 0.06)), ("sift", (0.06, 0.1)), ("loftr", (0.1, 0.95))]
     if matcher == "auto":
         return [("layers", (0.0, 0.5)), ("orb", (0.5, 0.7)), ("sift", (0.7, 0.95))]
     return [(matcher, (0.0, 0.95))]
 
 
 def _attempt(
-    frames: NDArray[np.uint8], layer: ProbeLayer, name: OneMatcher, excluded: Set[int], progress: Progress
+    frames: NDArray[np.uint8],
+    layer: ProbeLayer,
+    name: OneMatcher,
+    loftr: PointMatcher | None,
+    excluded: Set[int],
+    progress: Progress,
 ) -> Track:
     if name == "layers":
         return follow_layers(frames, layer, progress, excluded)
-    return polish(frames, layer, follow(frames, layer, name, progress.part(0, 0.9), excluded), progress.part(0.9, 1))
+    points = loftr if name == "loftr" else FeatureMatcher(name, frames[0].size)
+    if points is None:
+        raise InputError("LoFTR needs its weights, which do not come with MR2USPro: give --loftr-weights.")
+    return polish(frames, layer, follow(frames, layer, points, progress.part(0, 0.9), excluded), progress.part(0.9, 1))
 
 
 def _complete(track: Track, excluded: Set[int]) -> tuple[NDArray[np.float64], tuple[str, ...]]:
