@@ -1,0 +1,95 @@
+"""The registration that everyone has: SimpleITK's rigid motion and B-spline by mutual information, as a rival."""
+
+from __future__ import annotations
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from ..errors import Cancelled
+from ..progress import SILENT, Progress
+from ..volume import Volume
+from .transforms import displacement_on
+
+BINS = 32
+SHARE_OF_VOXELS = 0.2
+KNOTS_MM = 25.0
+RIGID_ITERATIONS, SPLINE_ITERATIONS = 100, 20
+SHRINKING, BLURS_VOXELS = [4, 2, 1], [2, 1, 0]
+
+
+def register_classically(
+    moving: Volume, fixed: Volume, valid: NDArray[np.bool_], *, progress: Progress = SILENT
+) -> Volume:
+    """The displacement (k, j, i, 3) in mm LPS from fixed to moving points, on the grid of both.
+
+    Mattes' mutual information with 32 bins over a fifth of the voxels, at 1/4, 1/2 and the whole of the resolution:
+    first six parameters by gradient descent, then a cubic B-spline with knots 25 mm apart by L-BFGS-B.
+
+    Args:
+        moving: (k, j, i), on the grid of ``fixed``.
+        fixed: likewise.
+        valid: (k, j, i), where the fixed image shows something; only there the two are compared.
+        progress: told about every iteration.
+
+    Raises:
+        Cancelled: the user asked to stop.
+    """
+    images = [sitk.Cast(volume.to_sitk(), sitk.sitkFloat32) for volume in (fixed, moving)]
+    mask = Volume(valid.astype(np.uint8), fixed.grid).to_sitk()
+    rigid = sitk.Euler3DTransform()
+    rigid.SetCenter(fixed.grid.centre_mm.tolist())
+    method = _method(mask)
+    method.SetOptimizerAsRegularStepGradientDescent(1.0, 1e-3, RIGID_ITERATIONS, relaxationFactor=0.6)
+    method.SetOptimizerScalesFromPhysicalShift()
+    method.SetInitialTransform(rigid, True)
+    _execute(method, images, 3 * RIGID_ITERATIONS, progress.part(0.0, 0.3))
+
+    knots = [max(round(length / KNOTS_MM), 1) for length in fixed.grid.extent_mm]
+    spline = sitk.BSplineTransformInitializer(images[0], knots, 3)
+    method = _method(mask)
+    method.SetOptimizerAsLBFGSB(gradientConvergenceTolerance=1e-4, numberOfIterations=SPLINE_ITERATIONS)
+    method.SetMovingInitialTransform(rigid)
+    method.SetInitialTransform(spline, True)
+    try:
+        _execute(method, images, 3 * SPLINE_ITERATIONS, progress.part(0.3, 1.0))
+    except RuntimeError:  # the rigid motion left the image, so there is nothing to compare: it stands as it is
+        spline.SetParameters([0.0] * spline.GetNumberOfParameters())
+    found = sitk.CompositeTransform(3)
+    found.AddTransform(rigid)
+    found.AddTransform(spline)  # the transform added last is applied first
+    return displacement_on(fixed.grid, found)
+
+
+def _method(mask: sitk.Image) -> sitk.ImageRegistrationMethod:
+    method = sitk.ImageRegistrationMethod()
+    method.SetMetricAsMattesMutualInformation(BINS)
+    method.SetMetricFixedMask(mask)
+    method.SetMetricSamplingStrategy(method.REGULAR)
+    method.SetMetricSamplingPercentage(SHARE_OF_VOXELS)
+    method.SetInterpolator(sitk.sitkLinear)
+    method.SetShrinkFactorsPerLevel(SHRINKING)
+    method.SetSmoothingSigmasPerLevel(BLURS_VOXELS)
+    method.SmoothingSigmasAreSpecifiedInPhysicalUnitsOff()
+    return method
+
+
+def _execute(method: sitk.ImageRegistrationMethod, images: list[sitk.Image], steps: int, progress: Progress) -> None:
+    """Run one step; SimpleITK is stopped by a word and not by an exception."""
+    ended: list[Cancelled] = []
+    done = 0
+
+    def tell() -> None:
+        nonlocal done
+        done += 1
+        try:
+            progress.report(min(done / steps, 1.0), "Fitting")
+        except Cancelled as cancelled:
+            ended.append(cancelled)
+            method.StopRegistration()
+
+    method.AddCommand(sitk.sitkIterationEvent, tell)
+    method.Execute(*images)
+    if ended:
+        raise ended[0]
+    progress.report(1.0)
