@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .reconstruction.filling import FillingCheck
     from .reconstruction.mosaic import Stitching
     from .reconstruction.placement import Placement
-    from .registration.anatomy_aware import FittedDeformation
+    from .registration.pair import FittedDeformation
     from .translation.acmt import Translation
     from .video.exam import Exam
 
@@ -241,14 +241,20 @@ def fill_gaps(
 
 
 def pair_up(
-    mr: Volume, us: Volume, *, initial: str = "none", region_mm: tuple[float, ...] | None = None, preset: Preset
+    mr: Volume,
+    us: Volume,
+    *,
+    initial: str | sitk.Transform = "none",
+    region_mm: tuple[float, ...] | None = None,
+    preset: Preset,
 ) -> Pair:
     """Bring both images onto the networks' grid.
 
     Args:
         mr: the moving image.
         us: the fixed image.
-        initial: where the pose comes from; see :func:`.registration.initial.initial_transform`.
+        initial: the pose (fixed to moving points, LPS mm), or where it comes from; see
+            :func:`.registration.initial.initial_transform`.
         region_mm: x0, y0, z0, x1, y1, z1 (LPS) of the box that is registered; all that ``us`` shows if not given.
         preset: size of the grid.
 
@@ -263,7 +269,7 @@ def pair_up(
     else:
         seen = us.grid.to_world(np.argwhere(shown)[:, ::-1])
         region = us.grid.cropped_to(seen.min(axis=0), seen.max(axis=0))
-    pose = initial_transform(initial, mr, us, region)
+    pose = initial_transform(initial, mr, us, region) if isinstance(initial, str) else initial
     grid = region.reoriented().resampled(shape=SHAPES[preset])
     valid = Volume(shown.astype(np.uint8), us.grid).resampled(grid, interpolation="nearest").array > 0
     valid &= Volume(np.ones(mr.grid.shape, np.uint8), mr.grid).resampled(grid, pose, "nearest").array > 0
@@ -313,7 +319,9 @@ def register(
     progress: Progress = SILENT,
 ) -> Registration:
     """Find the deformation on the translated pair and apply it to the original MR."""
-    from .registration.anatomy_aware import fit_anatomy_aware
+    from .registration.anatomy_aware import AnatomyAware
+    from .registration.pair import Images
+    from .registration.training import fit
     from .registration.transforms import composite, warp
     from .translation.acmt import normalised
 
@@ -324,11 +332,9 @@ def register(
         else (normalised(pair.mr.array, pair.valid), normalised(pair.us.array, pair.valid))
     )
     registering = progress.named("Register")
-    fitted = fit_anatomy_aware(
-        moving,
-        fixed,
-        pair.valid,
-        pair.us.grid.spacing_mm,
+    fitted = fit(
+        AnatomyAware(),
+        Images(moving, fixed, pair.valid, pair.us.grid.spacing_mm),
         seed=seed,
         device=device,
         progress=registering,

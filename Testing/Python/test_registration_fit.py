@@ -9,10 +9,12 @@ import torch
 from scipy.ndimage import gaussian_filter, map_coordinates
 
 from MR2USProLib.errors import Cancelled, InputError
-from MR2USProLib.progress import Progress
+from MR2USProLib.progress import SILENT, Progress
 from MR2USProLib.registration import transforms
-from MR2USProLib.registration.anatomy_aware import AnatomyAwareSettings, fit_anatomy_aware
+from MR2USProLib.registration.anatomy_aware import AnatomyAware, AnatomyAwareSettings
 from MR2USProLib.registration.deformation import compose, jacobian_determinant
+from MR2USProLib.registration.pair import Images
+from MR2USProLib.registration.training import fit as fit_method
 from MR2USProLib.volume import Grid, Volume
 from oblique_pair import rotation
 
@@ -47,9 +49,9 @@ def waves(shift=(0.0, 0.0, 0.0), height=1.0, shape=SHAPE):
     return np.asarray(shift) + height * field
 
 
-def fit(moving, fixed, seed=0, **changes):
-    valid = np.ones(fixed.shape, bool)
-    return fit_anatomy_aware(moving, fixed, valid, SPACING_MM, settings=replace(SETTINGS, **changes), seed=seed)
+def fit(moving, fixed, valid=None, seed=0, progress=SILENT, **changes):
+    images = Images(moving, fixed, np.ones(fixed.shape, bool) if valid is None else valid, SPACING_MM)
+    return fit_method(AnatomyAware(replace(SETTINGS, **changes)), images, seed=seed, progress=progress)
 
 
 def length(field):
@@ -109,10 +111,7 @@ def test_what_is_not_valid_does_not_matter():
     valid = np.ones(SHAPE, bool)
     valid[:, :, :6] = False
     rubbish = np.where(valid, fixed, 1.0).astype(np.float32)
-    settings = replace(SETTINGS, iterations=5)
-    one, other = (
-        fit_anatomy_aware(moving, image, valid, SPACING_MM, settings=settings, seed=0) for image in (fixed, rubbish)
-    )
+    one, other = (fit(moving, image, valid, iterations=5) for image in (fixed, rubbish))
     np.testing.assert_array_equal(one.displacement, other.displacement)
 
 
@@ -138,13 +137,13 @@ def test_it_can_be_cancelled():
     progress = Progress(lambda stage, fraction, message: seen.append(fraction), lambda: len(seen) >= 3)
     moving = picture()
     with pytest.raises(Cancelled):
-        fit_anatomy_aware(moving, moving, np.ones(SHAPE, bool), SPACING_MM, settings=SETTINGS, progress=progress)
+        fit(moving, moving, progress=progress)
     assert seen == pytest.approx([0, 1 / 40, 2 / 40])
 
 
 def test_nothing_valid_is_refused():
     with pytest.raises(InputError, match="shows nothing"):
-        fit_anatomy_aware(picture(), picture(), np.zeros(SHAPE, bool), SPACING_MM, settings=SETTINGS)
+        fit(picture(), picture(), np.zeros(SHAPE, bool))
 
 
 def test_a_known_pose_is_recovered_in_the_world():
@@ -163,9 +162,8 @@ def test_a_known_pose_is_recovered_in_the_world():
     fixed = transforms.warp(moving, fixed_grid, truth)
 
     region = fixed_grid.cropped_to(fixed_grid.to_world([2, 1, 1]), fixed_grid.to_world([33, 32, 16]))
-    valid = np.ones(region.shape, bool)
     on_region = [volume.resampled(region, path).array for volume, path in ((moving, start), (fixed, None))]
-    found = fit_anatomy_aware(*on_region, valid, SPACING_MM, settings=SETTINGS)
+    found = fit(*on_region)
     u_mm = Volume(region.voxels_to_mm(found.displacement), region)
     joined = transforms.composite(start, u_mm, fixed_grid)
 

@@ -23,7 +23,7 @@ def sampling_grid(displacement: Tensor) -> Tensor:
     return (2 * position / last.view(1, 3, 1, 1, 1) - 1).permute(0, 2, 3, 4, 1)
 
 
-def warp(image: Tensor, displacement: Tensor, mode: str = "bilinear") -> Tensor:
+def warp(image: Tensor, displacement: Tensor, mode: str = "bilinear", *, beyond: str = "border") -> Tensor:
     """The image seen through a field: value at x is the image's at x + u(x).
 
     Beyond its border the image goes on with its edge value: zeros would be the darkest grey, which eq. 15 takes for the
@@ -33,8 +33,9 @@ def warp(image: Tensor, displacement: Tensor, mode: str = "bilinear") -> Tensor:
         image: (batch, channel, depth, height, width).
         displacement: (batch, 3, depth, height, width) in voxels along (i, j, k).
         mode: ``bilinear`` (trilinear in space) or ``nearest``.
+        beyond: what lies beyond the border, ``border`` or ``zeros``.
     """
-    return F.grid_sample(image, sampling_grid(displacement), mode=mode, padding_mode="border", align_corners=True)
+    return F.grid_sample(image, sampling_grid(displacement), mode=mode, padding_mode=beyond, align_corners=True)
 
 
 def compose(first: Tensor, second: Tensor) -> Tensor:
@@ -56,6 +57,27 @@ def integrate(velocity: Tensor, steps: int = 6) -> Tensor:
     for _ in range(steps):
         displacement = compose(displacement, displacement)
     return displacement
+
+
+def inverted(displacement: Tensor, *, tolerance: float = 1e-3, iterations: int = 100) -> Tensor:
+    """The way back by fixed-point iteration, v(y) = -u(y + v(y)) (Chen et al. 2008).
+
+    It converges where the displacement changes by less than a voxel from one voxel to the next; where the field folds
+    there is no way back, and the last iterate is given.
+
+    Args:
+        displacement: (batch, 3, depth, height, width) in voxels.
+        tolerance: largest change of a component, in voxels, at which it is done.
+        iterations: at most.
+    """
+    back = -displacement
+    for _ in range(iterations):
+        nearer = -warp(displacement, back)
+        change = (nearer - back).abs().max()
+        back = nearer
+        if change < tolerance:
+            break
+    return back
 
 
 def resize(field: Tensor, shape: Sequence[int]) -> Tensor:

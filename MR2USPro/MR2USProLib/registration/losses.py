@@ -1,11 +1,14 @@
-"""The losses of the anatomy-aware registration (MR2US-Pro, section III-C), one function for each equation."""
+"""The losses: MR2US-Pro's, one function for each equation of its section III-C, and those of its rivals."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+
+from .deformation import jacobian_determinant
 
 EPSILON = 1e-6
 
@@ -50,7 +53,7 @@ def soft_dice(one: Tensor, other: Tensor, valid: Tensor | None = None) -> Tensor
     return 1 - (2 * (one * other).sum() + EPSILON) / (one.sum() + other.sum() + EPSILON)
 
 
-def smoothness(displacement: Tensor, spacing_mm: Sequence[float]) -> Tensor:
+def smoothness(displacement: Tensor, spacing_mm: Sequence[float] | Tensor) -> Tensor:
     """L_smooth, eq. 17: squared gradient of the displacement, with both measured in mm.
 
     The paper prints a sum, which would grow with the grid and drown the other terms; this is the mean over the voxels
@@ -58,16 +61,18 @@ def smoothness(displacement: Tensor, spacing_mm: Sequence[float]) -> Tensor:
 
     Args:
         displacement: (batch, 3, depth, height, width) in voxels along (i, j, k).
-        spacing_mm: voxel size along (i, j, k).
+        spacing_mm: voxel size along (i, j, k); one, or (batch, 3) for each item.
     """
-    field_mm = _in_mm(displacement, spacing_mm)
+    steps = _spacing(displacement, spacing_mm)
+    field_mm = displacement * steps
     total = displacement.new_zeros(())
-    for axis, step in zip((4, 3, 2), spacing_mm, strict=True):
-        total = total + (torch.diff(field_mm, dim=axis) / step).square().sum(dim=1).mean()
+    for n, axis in enumerate((4, 3, 2)):
+        slope = torch.diff(field_mm, dim=axis) / steps[:, n : n + 1]
+        total = total + slope.square().sum(dim=1).mean()
     return total
 
 
-def mean_squared_length(displacement: Tensor, spacing_mm: Sequence[float]) -> Tensor:
+def mean_squared_length(displacement: Tensor, spacing_mm: Sequence[float] | Tensor) -> Tensor:
     """Mean squared length of the displacement in mm^2, which is not in the paper.
 
     Eq. 17 costs a translation nothing, so that two pictures with nothing in common would drift apart for ever; a little
@@ -75,14 +80,58 @@ def mean_squared_length(displacement: Tensor, spacing_mm: Sequence[float]) -> Te
 
     Args:
         displacement: (batch, 3, depth, height, width) in voxels along (i, j, k).
-        spacing_mm: voxel size along (i, j, k).
+        spacing_mm: voxel size along (i, j, k); one, or (batch, 3) for each item.
     """
-    return _in_mm(displacement, spacing_mm).square().sum(dim=1).mean()
+    return (displacement * _spacing(displacement, spacing_mm)).square().sum(dim=1).mean()
 
 
-def _in_mm(displacement: Tensor, spacing_mm: Sequence[float]) -> Tensor:
-    spacing = torch.tensor(list(spacing_mm), device=displacement.device, dtype=displacement.dtype)
-    return displacement * spacing.view(1, 3, 1, 1, 1)
+def volume_change(displacement: Tensor, valid: Tensor | None = None) -> Tensor:
+    """Mean squared logarithm of det(I + grad u), which is not in the paper: 0 where no volume changes.
+
+    A prostate is pressed by the probe but hardly compressed, so that what becomes shorter becomes wider.
+
+    Args:
+        displacement: (batch, 3, depth, height, width) in voxels.
+        valid: (batch, 1, depth, height, width), weights of the voxels.
+    """
+    logarithm = jacobian_determinant(displacement).clamp_min(1e-3).log()
+    weight = None if valid is None else valid[:, 0, :-1, :-1, :-1]
+    return masked_mean(logarithm.square(), weight).mean()
+
+
+def local_correlation(one: Tensor, other: Tensor, window: int = 9) -> Tensor:
+    """Squared local correlation coefficient of two pictures at each voxel, (batch, 1, depth, height, width).
+
+    VoxelMorph, DiffuseMorph and FSDiffReg sum over the window by a convolution with ones; the mean by average pooling
+    along one axis after the other is the same, but for a factor, and far cheaper. Zeros lie beyond the border.
+    """
+    size = float(window**3)
+    mean_1, mean_2, square_1, square_2, product = _local_means(
+        torch.cat([one, other, one * one, other * other, one * other], dim=1), window
+    ).split(1, dim=1)
+    cross = size * (product - mean_1 * mean_2)
+    variance_1 = size * (square_1 - mean_1 * mean_1)
+    variance_2 = size * (square_2 - mean_2 * mean_2)
+    return cross * cross / (variance_1 * variance_2 + 1e-5)
+
+
+def _local_means(images: Tensor, window: int) -> Tensor:
+    half = window // 2
+    for axis in range(3):
+        kernel, padding = [1, 1, 1], [0, 0, 0]
+        kernel[axis], padding[axis] = window, half
+        images = F.avg_pool3d(images, kernel, stride=1, padding=padding)
+    return images
+
+
+def squared_gradient(field: Tensor) -> Tensor:
+    """Mean squared forward difference, the mean over the three directions, in voxels: the rivals' smoothness."""
+    return torch.stack([torch.diff(field, dim=axis).square().mean() for axis in (2, 3, 4)]).mean()
+
+
+def _spacing(displacement: Tensor, spacing_mm: Sequence[float] | Tensor) -> Tensor:
+    given = torch.as_tensor(spacing_mm, device=displacement.device, dtype=displacement.dtype)
+    return given.view(-1, 3, 1, 1, 1)
 
 
 def diffusion(score: Tensor, noise: Tensor) -> Tensor:

@@ -7,7 +7,6 @@ in steps; each field head begins at zero, so that the fit begins at identity.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -15,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .blocks import GROUPS, CrossAttention, Pointwise, TimeEmbedding
 from .deformation import resize
 
-GROUPS = 4
 HEAD_GAIN = 0.02
 """Turns a head's output into voxels, so small that one step of Adam moves the field by a fraction of a voxel."""
 
@@ -48,29 +47,6 @@ def channels_to_blocks(image: Tensor) -> Tensor:
     return cut.permute(0, 1, 5, 2, 6, 3, 7, 4).reshape(batch, channels // 8, depth * 2, height * 2, width * 2)
 
 
-class Pointwise(nn.Linear):
-    """A 1x1x1 convolution, as the matrix product that it is: as a convolution the CPU takes a slow path."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(batch, channels_in, ...) to (batch, channels, ...)."""
-        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
-
-
-class TimeEmbedding(nn.Module):
-    """Sinusoids of the diffusion time, mixed by two layers: (batch,) to (batch, channels)."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.waves = channels // 2
-        self.mix = nn.Sequential(nn.Linear(2 * self.waves, 4 * channels), nn.SiLU(), nn.Linear(4 * channels, channels))
-
-    def forward(self, time: Tensor) -> Tensor:
-        """Embed the times."""
-        order = torch.arange(self.waves, device=time.device, dtype=torch.float32) / self.waves
-        angle = time.float()[:, None] * torch.exp(-math.log(1e4) * order)
-        return self.mix(torch.cat([angle.sin(), angle.cos()], dim=1))
-
-
 class ResidualBlock(nn.Module):
     """Normalise, activate, convolve, twice, with the time added in between and a shortcut around."""
 
@@ -87,32 +63,6 @@ class ResidualBlock(nn.Module):
         """Features (batch, channels_in, ...) and time (batch, time_channels) to (batch, channels, ...)."""
         hidden = self.first(x) + self.time(time)[:, :, None, None, None]
         return F.silu(self.second(hidden) + self.shortcut(x))
-
-
-class CrossAttention(nn.Module):
-    """What the diffusion features know, asked for by the registration features (FSDiffReg's feature guidance).
-
-    Linear attention: the query is the registration feature, key and value are the diffusion feature, and the softmax
-    runs over the voxels of the key, so the cost grows with the number of voxels and not with its square.
-    """
-
-    def __init__(self, channels: int, heads: int = 4) -> None:
-        super().__init__()
-        self.heads = heads
-        self.norm = nn.GroupNorm(GROUPS, channels)
-        self.project = Pointwise(channels, channels)
-
-    def attend(self, query: Tensor, key_value: Tensor) -> Tensor:
-        """(batch, channels, ...) from two of the same shape: in each head, softmax(K) V^T applied to the query."""
-        shape = query.shape
-        q = query.reshape(shape[0], self.heads, shape[1] // self.heads, -1)
-        k = v = key_value.reshape(q.shape)
-        context = torch.einsum("bhcn,bhdn->bhcd", k.softmax(dim=-1), v)
-        return torch.einsum("bhcd,bhcn->bhdn", context, q).reshape(shape)
-
-    def forward(self, registration: Tensor, diffusion: Tensor) -> Tensor:
-        """The registration feature with what it found in the diffusion feature of the same shape added."""
-        return registration + self.project(self.attend(self.norm(registration), self.norm(diffusion)))
 
 
 class FieldHead(nn.Module):

@@ -146,17 +146,6 @@ def _inverse_point(target: NDArray[np.float64], transform: sitk.Transform, toler
     )
 
 
-def jacobian_determinant(displacement_mm: Volume) -> NDArray[np.float64]:
-    """det(I + du/dx) at every voxel, (k, j, i): local change of volume; not positive where the field folds.
-
-    Args:
-        displacement_mm: (k, j, i, 3) LPS mm.
-    """
-    field = displacement_mm.array.astype(np.float64)
-    by_index = np.stack([np.gradient(field, axis=axis) for axis in (2, 1, 0)], axis=-1)
-    return np.linalg.det(np.eye(3) + by_index @ np.linalg.inv(displacement_mm.grid.index_to_mm))
-
-
 def _spline(displacement_mm: Volume, fixed: Grid) -> sitk.BSplineTransform:
     """The field over the whole fixed image as a B-spline that passes through the values at the field's voxels."""
     region = displacement_mm.grid
