@@ -89,6 +89,25 @@ def _explained(folder: Path) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A path beside ``path`` to write to, which takes its place when the block ends well.
+
+    For long work that is kept piece by piece: a file that is there is whole, whenever the work was killed.
+
+    Raises:
+        InputError: the file cannot be written, or the disk is full.
+    """
+    draft = path.with_name(f"{_STAGING}{path.name}")  # the suffix stays: some writers choose a format by it
+    with _explained(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield draft
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+
+
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON file that people can read; NumPy numbers and arrays become plain ones, NaN becomes null."""
     path.write_text(json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from MR2USProLib.errors import InputError
-from MR2USProLib.outputs import staged, write_json
+from MR2USProLib.outputs import staged, whole, write_json
 from MR2USProLib.provenance import Record
 
 
@@ -69,3 +69,16 @@ def test_a_record_tells_what_was_read_by_its_hash_and_not_by_its_name(tmp_path):
     assert "Doe" not in text
     assert str(tmp_path) not in text
     assert record.as_dict()["versions"]["numpy"] == np.__version__
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "pieces" / "row.json"
+    with whole(path) as draft:
+        draft.write_text("half")
+        assert not path.exists()
+    assert path.read_text() == "half"
+    with pytest.raises(RuntimeError, match="killed"), whole(path) as draft:
+        draft.write_text("other")
+        raise RuntimeError("killed")
+    assert path.read_text() == "half"
+    assert [p.name for p in path.parent.iterdir()] == ["row.json"]

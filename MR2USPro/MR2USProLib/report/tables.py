@@ -76,5 +76,13 @@ def before_and_after(before: Mapping[str, object], after: Mapping[str, object]) 
     return Table("Agreement with the labels", ("Measure", "Before", "After", "Change", "Perfect"), tuple(rows))
 
 
+def markdown(table: Table) -> str:
+    """The table for a Markdown file, its title above it."""
+    cells = [table.columns, *([cell.text if isinstance(cell, Mark) else cell for cell in row] for row in table.rows)]
+    lines = ["| " + " | ".join(text.replace("|", "\\|") for text in row) + " |" for row in cells]
+    lines.insert(1, "|" + " --- |" * len(table.columns))
+    return "\n".join([f"**{table.title}**", "", *lines, ""])
+
+
 def _number(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) else None

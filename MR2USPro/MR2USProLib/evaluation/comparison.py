@@ -1,0 +1,90 @@
+"""What a cohort says of a method: means and spreads, and paired comparisons with where the method started."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Figures = Mapping[str, float | None]
+"""What was measured on one case, by name; None or missing where it could not be."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A method on one case.
+
+    Attributes:
+        case, patient: whose images.
+        fold: in which the case was tested; None where nothing was trained.
+        method: as the command line names it.
+        figures: what was measured.
+    """
+
+    case: str
+    patient: str
+    fold: int | None
+    method: str
+    figures: Figures
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean and standard deviation (n - 1) of a figure over the cases where it is known; NaN where too few are."""
+
+    count: int
+    mean: float
+    sd: float
+
+
+@dataclass(frozen=True)
+class Change:
+    """How a method changed a figure, case by case.
+
+    Attributes:
+        count: cases where it is known before and after.
+        mean: of after - before.
+        p: of Wilcoxon's signed-rank test, two-sided, on the patients' mean changes: pairs of one patient are no
+            independent witnesses. NaN with fewer than two patients; 1 where nothing changed.
+        worse: share of the cases in which the method made it worse, by however little.
+    """
+
+    count: int
+    mean: float
+    p: float
+    worse: float
+
+
+def spread(rows: Sequence[Row], figure: str) -> Spread:
+    """Mean and standard deviation of a figure of one method's rows."""
+    known = [value for row in rows if (value := _known(row, figure)) is not None]
+    mean = float(np.mean(known)) if known else float("nan")
+    return Spread(len(known), mean, float(np.std(known, ddof=1)) if len(known) > 1 else float("nan"))
+
+
+def change(before: Sequence[Row], after: Sequence[Row], figure: str, *, more_is_better: bool) -> Change:
+    """What became of a figure between the rows of two methods on the same cases."""
+    from scipy.stats import wilcoxon
+
+    start = {row.case: _known(row, figure) for row in before}
+    by_patient: dict[str, list[float]] = {}
+    for row in after:
+        first, last = start.get(row.case), _known(row, figure)
+        if first is not None and last is not None:
+            by_patient.setdefault(row.patient, []).append(last - first)
+    steps: NDArray[np.float64] = np.array([step for patient in by_patient.values() for step in patient])
+    if not steps.size:
+        return Change(0, float("nan"), float("nan"), float("nan"))
+    means = [float(np.mean(patient)) for patient in by_patient.values()]
+    p = 1.0 if len(means) > 1 else float("nan")
+    if p == 1.0 and np.any(means):
+        p = float(wilcoxon(means).pvalue)
+    worse = steps < 0 if more_is_better else steps > 0
+    return Change(len(steps), float(steps.mean()), p, float(worse.mean()))
+
+
+def _known(row: Row, figure: str) -> float | None:
+    value = row.figures.get(figure)
+    return float(value) if value is not None and np.isfinite(value) else None
