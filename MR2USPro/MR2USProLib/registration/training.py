@@ -17,11 +17,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ..checkpoint import read_checkpoint, write_checkpoint
 from ..errors import InputError
 from ..progress import SILENT, Progress
 from ..weights import Part
 from .acceleration import Acceleration
-from .checkpoint import read_checkpoint, write_checkpoint
 from .deformation import resize
 from .method import Batch, Method
 from .methods import method_of, named

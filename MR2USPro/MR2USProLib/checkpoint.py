@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from ..errors import InputError
+from .errors import InputError
 
 
 def write_checkpoint(
