@@ -19,7 +19,7 @@ from slicer.ScriptedLoadableModule import (
 from MR2USProPanels.environmentSection import EnvironmentSection
 from MR2USProPanels.examSection import ExamSection
 from MR2USProPanels.fillSection import FillSection
-from MR2USProPanels.jobFiles import framesToFile, sequenceToFile, volumeFromFile
+from MR2USProPanels.jobFiles import framesToFile, labelFromFile, sequenceToFile, volumeFromFile
 from MR2USProPanels.jobRunner import Callbacks, JobRunner
 from MR2USProPanels.outlines import planesNode
 from MR2USProPanels.panel import Panel
@@ -203,8 +203,10 @@ class MR2USReconstructLogic(ScriptedLoadableModuleLogic):
         sagittalFrames: vtkMRMLScalarVolumeNode,
         *,
         matcher: str = "auto",
+        loftrWeights: str | Path | None = None,
         excluded: Sequence[int] = (),
         pinned: Mapping[int, float] | None = None,
+        device: str = "auto",
         into: Sequence[Any] | None = None,
         callbacks: Callbacks | None = None,
     ) -> Stitching | None:
@@ -212,15 +214,23 @@ class MR2USReconstructLogic(ScriptedLoadableModuleLogic):
 
         Args:
             sagittalFrames: the sagittal view, slice k is frame k.
-            matcher: features to stitch with: ``auto``, ``sift`` or ``orb``.
+            matcher: what is compared: ``layers`` (grey levels), ``sift``, ``orb``, ``loftr``, or ``auto``.
+            loftrWeights: file of the network for ``loftr``; with it, ``auto`` tries that as well.
             excluded: frames that are left out.
             pinned: frames whose position is known, and that position in mm; caudal positive, 0 at the first frame that
                 was placed.
+            device: where that network runs: ``auto``, ``cpu`` or ``cuda``.
             into: an earlier result, to be replaced.
             callbacks: whom to tell.
         """
         old = Stitching(*(into or ()))
-        parameters = {"matcher": matcher, "excluded": list(excluded), "pinned": dict(pinned or {})}
+        parameters = {
+            "matcher": matcher,
+            "loftr_weights": loftrWeights or None,
+            "excluded": list(excluded),
+            "pinned": dict(pinned or {}),
+            "device": device,
+        }
 
         def load(run: Any) -> Stitching:
             from MR2USProLib.mrml import table_node
@@ -298,6 +308,7 @@ class MR2USReconstructLogic(ScriptedLoadableModuleLogic):
             return Filled(
                 volumeFromFile(run.file("trus.nrrd"), "TRUS", old.trus),
                 volumeFromFile(run.file("trus_sparse.nrrd"), "TRUS sparse", old.sparse),
+                labelFromFile(run.file("trus_measured.nrrd"), "TRUS measured", old.measured),
                 planesNode(run.results["frame_planes"], "Frame planes", old.outlines),
                 run.results,
             )
@@ -315,6 +326,7 @@ class MR2USReconstructLogic(ScriptedLoadableModuleLogic):
         transverseRoi: Sequence[int] | None = None,
         spacingMm: float | None = None,
         matcher: str = "auto",
+        loftrWeights: str | Path | None = None,
         method: str = "kriging",
         voxelMm: float | Sequence[float] | None = None,
         extentMm: Sequence[float] | None = None,
@@ -333,7 +345,7 @@ class MR2USReconstructLogic(ScriptedLoadableModuleLogic):
             spacingMm=spacingMm,
         )
         assert frames is not None
-        stitching = self.stitch(frames.sagittal, matcher=matcher)
+        stitching = self.stitch(frames.sagittal, matcher=matcher, loftrWeights=loftrWeights, device=device)
         assert stitching is not None
         filled = self.fill(
             frames.transverse,

@@ -231,7 +231,7 @@ def points_node(points: ArrayLike, name: str, labels: list[str] | None = None, n
 
 
 def box_of(node: Node) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Lowest and highest corner, LPS mm, of a markups box in the world."""
+    """Lowest and highest corner, LPS mm, of a markups box, or of a volume's outer edges, in the world."""
     bounds = np.zeros(6)
     node.GetRASBounds(bounds)
     corners = bounds.reshape(3, 2).T @ LPS_TO_RAS.T

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import slicer
 from slicer import (
     vtkMRMLGridTransformNode,
+    vtkMRMLLabelMapVolumeNode,
     vtkMRMLLinearTransformNode,
     vtkMRMLMarkupsFiducialNode,
     vtkMRMLMarkupsROINode,
@@ -54,7 +55,7 @@ class Case:
     transverseFrames: vtkMRMLScalarVolumeNode
 
     # Stitching, with what the user said about single frames.
-    matcher: Annotated[str, Choice(["auto", "layers", "sift", "orb"]), Default("auto")]
+    matcher: Annotated[str, Choice(["auto", "layers", "sift", "orb", "loftr"]), Default("auto")]
     excluded: list[int]
     pinned: dict[int, float]
     map: vtkMRMLScalarVolumeNode
@@ -67,8 +68,10 @@ class Case:
     # Filling.
     fillMethod: Annotated[str, Choice(["kriging", "dip", "linear", "none"]), Default("kriging")]
     voxelMm: Annotated[float, WithinRange(0.1, 3.0), Default(0.5)]
+    volumeBox: vtkMRMLMarkupsROINode
     planeOffsetMm: Annotated[float, WithinRange(-100.0, 100.0), Default(0.0)]
     sparse: vtkMRMLScalarVolumeNode
+    measured: vtkMRMLLabelMapVolumeNode
     outlines: vtkMRMLModelNode
     fillResults: str
 

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import qt
 import slicer
 from slicer.i18n import tr as _
 
@@ -48,6 +49,12 @@ class ExamSection(Section):
                 _("All files") + " (*)",
             )
             line.connect("currentPathChanged(QString)", partial(self._choose, field))
+        for button, line in (
+            (self.ui.videoFolderButton, self.ui.videoPath),
+            (self.ui.sagittalFolderButton, self.ui.sagittalPath),
+            (self.ui.transverseFolderButton, self.ui.transversePath),
+        ):
+            button.connect("clicked(bool)", partial(self._onFolder, line))
         self.ui.sequenceSelector.connect("currentNodeChanged(vtkMRMLNode*)", partial(self._choose, "sequence"))
         self.ui.measureButton.connect("clicked(bool)", self._onMeasure)
         self.ui.showBoxesButton.connect("clicked(bool)", self._onShowBoxes)
@@ -116,8 +123,9 @@ class ExamSection(Section):
                 line.currentPath = getattr(case, field)
         self.ui.sequenceSelector.setCurrentNode(case.sequence)
         for source, widgets in (
-            ("video", (self.ui.videoLabel, self.ui.videoPath)),
-            ("files", (self.ui.sagittalLabel, self.ui.sagittalPath, self.ui.transverseLabel, self.ui.transversePath)),
+            ("video", (self.ui.videoLabel, self.ui.videoPath, self.ui.videoFolderButton)),
+            ("files", (self.ui.sagittalLabel, self.ui.sagittalPath, self.ui.sagittalFolderButton)),
+            ("files", (self.ui.transverseLabel, self.ui.transversePath, self.ui.transverseFolderButton)),
             ("sequence", (self.ui.sequenceLabel, self.ui.sequenceSelector)),
         ):
             for widget in widgets:
@@ -169,6 +177,13 @@ class ExamSection(Section):
         setattr(self.case, field, value)
         self._refreshNow()
         self.lookInto()
+
+    def _onFolder(self, line: Any, checked: bool = False) -> None:
+        folder = qt.QFileDialog.getExistingDirectory(
+            slicer.util.mainWindow(), _("Folder of pictures"), line.currentPath
+        )
+        if folder:
+            line.currentPath = folder
 
     def lookInto(self) -> None:
         """Look into the exam's files where that is possible and nobody has yet."""

@@ -28,6 +28,7 @@ def exportable(case: Case) -> dict[str, tuple[Any, Writer]]:
         ("sagittal_map.nrrd", case.map, _writeVolume),
         ("positions.csv", case.positions, mrml.write_table),
         ("trus_sparse.nrrd", case.sparse, _writeVolume),
+        ("trus_measured.nrrd", case.measured, _writeVolume),
         ("trus.nrrd", case.trus, _writeVolume),
         ("mr_on_trus.nrrd", case.warped, _writeVolume),
         ("mr_to_trus.h5", case.deformation, mrml.write_node),

@@ -24,7 +24,7 @@ from .reconstructed import (
     stitching,
 )
 from .section import Section
-from .sliceViews import arrange, showInAll
+from .sliceViews import arrange, overlay, showInAll
 
 
 class FillSection(Section):
@@ -49,6 +49,8 @@ class FillSection(Section):
         self.ui.showTrusButton.connect("clicked(bool)", self._onShowTrus)
         self.ui.showSparseButton.connect("clicked(bool)", self._onShowSparse)
         self.ui.outlinesBox.connect("toggled(bool)", self._onOutlines)
+        self.ui.measuredBox.connect("toggled(bool)", self._onMeasured)
+        self.ui.drawBoxButton.connect("clicked(bool)", self._onDrawBox)
 
     def setCase(self, case: Case | None) -> None:
         """Show another case, or none."""
@@ -81,6 +83,8 @@ class FillSection(Section):
         self.ui.hintLabel.visible = trus is None
         self.ui.showTrusButton.visible = trus is not None
         self.ui.showSparseButton.visible = trus is not None and case.sparse is not None
+        self.ui.measuredBox.visible = trus is not None and case.measured is not None
+        self.ui.drawBoxButton.visible = trus is not None and case.volumeBox is None
         self.ui.outlinesBox.visible = case.outlines is not None
         if case.outlines is not None:
             wasBlocked = self.ui.outlinesBox.blockSignals(True)
@@ -120,10 +124,11 @@ class FillSection(Section):
             sagittalFrames=case.sagittalFrames,
             method=case.fillMethod,
             voxelMm=case.voxelMm,
+            extentMm=_extent(case.volumeBox),
             planeOffsetMm=case.planeOffsetMm,
             seed=case.seed,
             device=device(),
-            into=(filledVolume(case), case.sparse, case.outlines),
+            into=(filledVolume(case), case.sparse, case.measured, case.outlines),
             callbacks=Callbacks(
                 onDone=partial(self._onFilled, case, stitching(case)["identity"]), onFailed=self.changed
             ),
@@ -144,6 +149,7 @@ class FillSection(Section):
             case.frameOutline.SetDisplayVisibility(False)
         arrange("FourUpView")
         showInAll(volume)
+        self._onMeasured(self.ui.measuredBox.checked)
         manager = slicer.app.layoutManager()
         if manager is not None:
             manager.resetThreeDViews()
@@ -160,6 +166,32 @@ class FillSection(Section):
         assert self.case is not None
         self._show(self.case.sparse)
 
+    def _onMeasured(self, marked: bool) -> None:
+        if self.case is not None:
+            overlay(self.case.measured if marked else None)
+
+    def _onDrawBox(self, checked: bool = False) -> None:
+        from MR2USProLib.mrml import box_node, box_of
+
+        case = self.case
+        assert case is not None
+        case.volumeBox = box_node(*box_of(filledVolume(case)), _("Extent of the TRUS"))
+        case.volumeBox.CreateDefaultDisplayNodes()
+        display = case.volumeBox.GetDisplayNode()
+        display.SetHandlesInteractive(True)
+        display.SetFillVisibility(False)
+        self._show(filledVolume(case))
+
     def _onOutlines(self, shown: bool) -> None:
         if self.case is not None and self.case.outlines is not None:
             self.case.outlines.SetDisplayVisibility(shown)
+
+
+def _extent(box: Any) -> tuple[float, ...] | None:
+    """x0, y0, z0, x1, y1, z1 of a box, LPS mm; None where there is none."""
+    if box is None:
+        return None
+    from MR2USProLib.mrml import box_of
+
+    low, high = box_of(box)
+    return (*low.tolist(), *high.tolist())

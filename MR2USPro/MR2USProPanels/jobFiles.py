@@ -14,6 +14,14 @@ def volumeFromFile(path: Path, name: str, node: Any) -> Any:
     return volume_node(Volume.of(read_image(path)), name, node)
 
 
+def labelFromFile(path: Path, name: str, node: Any) -> Any:
+    """A label map node of an image that a job left."""
+    from MR2USProLib.mrml import label_node
+    from MR2USProLib.volume import Volume, read_image
+
+    return label_node(Volume.of(read_image(path)), name, node)
+
+
 def framesToFile(frames: Any, path: Path) -> Path:
     """A stack of frames as a file. Not compressed: the worker reads it once, and the user waits."""
     import SimpleITK as sitk

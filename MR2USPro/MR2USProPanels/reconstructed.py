@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import slicer
 from slicer import (
+    vtkMRMLLabelMapVolumeNode,
     vtkMRMLMarkupsROINode,
     vtkMRMLModelNode,
     vtkMRMLPlotChartNode,
@@ -75,12 +76,14 @@ class Filled(NamedTuple):
     Attributes:
         trus: without gaps.
         sparse: the frames alone, 0 where nothing was measured.
+        measured: 1 where frames lie.
         outlines: the frames that were used, as lines.
         results: figures, as MR2USProLib.commands.fill tells them.
     """
 
     trus: vtkMRMLScalarVolumeNode | None = None
     sparse: vtkMRMLScalarVolumeNode | None = None
+    measured: vtkMRMLLabelMapVolumeNode | None = None
     outlines: vtkMRMLModelNode | None = None
     results: Mapping[str, Any] = {}
 
@@ -158,7 +161,7 @@ def keepFilling(case: Case, filled: Any, identity: str | None = None) -> None:
     """
     filled.trus.SetAttribute(MADE_WITH, stitching(case).get("identity", "") if identity is None else identity)
     with slicer.util.NodeModify(case.parameterNode):
-        case.trus, case.sparse, case.outlines, results = filled
+        case.trus, case.sparse, case.measured, case.outlines, results = filled
         case.fillResults = json.dumps(dict(results))
 
 

@@ -10,6 +10,8 @@ import slicer
 PRESETS = {"Red": "Axial", "Green": "Coronal", "Yellow": "Sagittal"}
 """How Slicer orients its three views."""
 
+LABEL_OPACITY = 0.3
+
 
 def showInView(view: str, volume: Any, *, orientation: str = "", offsetMm: float | None = None) -> None:
     """Show a volume alone in a slice view; zoom and offset stay as they are where it was there already.
@@ -41,6 +43,16 @@ def showInAll(volume: Any) -> None:
     """Show a volume in the three slice views, each oriented as is usual in Slicer."""
     for view in PRESETS:
         showInView(view, volume)
+
+
+def overlay(label: Any) -> None:
+    """Lay a label map over what the slice views show, or take it away where it is None."""
+    for view in PRESETS:
+        logic = slicer.app.applicationLogic().GetSliceLogicByLayoutName(view)
+        if logic is not None:
+            composite = logic.GetSliceCompositeNode()
+            composite.SetLabelVolumeID(label.GetID() if label is not None else None)
+            composite.SetLabelOpacity(LABEL_OPACITY)
 
 
 def arrange(layout: str) -> None:

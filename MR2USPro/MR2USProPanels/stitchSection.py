@@ -13,6 +13,7 @@ from MR2USProLib.mrml import grid_of
 
 from .case import Case
 from .choiceBox import ChoiceBox
+from .environment import device
 from .jobRow import JobRow
 from .jobRunner import Callbacks
 from .outlines import onMapNode
@@ -22,6 +23,7 @@ from .sliceViews import arrange, showChart, showInView
 
 ICONS = {"good": "SP_DialogApplyButton", "check": "SP_MessageBoxWarning", "bad": "SP_MessageBoxCritical"}
 ICON_PX = 20
+WEIGHTS_SETTING = "MR2USPro/LoftrWeights"
 
 
 class StitchSection(Section):
@@ -40,9 +42,18 @@ class StitchSection(Section):
         self._rows: list[tuple[int, str, str, str]] = []
         self._matcher = ChoiceBox(
             self.ui.matcherBox,
-            {"auto": _("Automatic"), "layers": _("Gray levels"), "sift": _("SIFT features"), "orb": _("ORB features")},
+            {
+                "auto": _("Automatic"),
+                "layers": _("Gray levels"),
+                "sift": _("SIFT features"),
+                "orb": _("ORB features"),
+                "loftr": _("LoFTR network"),
+            },
             self._onMatcher,
         )
+        self.ui.weightsPath.nameFilters = (_("Weights") + " (*.ckpt *.pth *.pt *.safetensors)", _("All files") + " (*)")
+        self.ui.weightsPath.currentPath = loftrWeights()
+        self.ui.weightsPath.connect("currentPathChanged(QString)", self._onWeights)
         self.row = JobRow(self.ui.jobArea.layout(), logic.runner)
         self.row.onRun = self._onRun
         header = self.ui.framesTable.horizontalHeader()
@@ -70,7 +81,9 @@ class StitchSection(Section):
 
     def need(self) -> str:
         """What is missing before the frames can be stitched."""
-        return "" if self.case is not None and frameCount(self.case) else _("Read the exam first")
+        if self.case is None or not frameCount(self.case):
+            return _("Read the exam first")
+        return _("Choose the LoFTR weights") if self.case.matcher == "loftr" and not loftrWeights() else ""
 
     def refresh(self) -> None:
         """Show the verdict, the frames that deserve a look, and what the user decided."""
@@ -104,6 +117,8 @@ class StitchSection(Section):
         return _("{stitch} ({decisions})").format(stitch=text, decisions=", ".join(parts)) if parts else text
 
     def _toolTip(self) -> str:
+        if self.need() == _("Choose the LoFTR weights"):
+            return _("They do not come with MR2USPro. Give their file under Advanced, or compare something else.")
         if self.need():
             return _("The sagittal and transverse frames come from the section Exam.")
         return _("Find where each sagittal frame lies on a map of all of them. Takes about as long as the sweep did.")
@@ -199,6 +214,8 @@ class StitchSection(Section):
         self.logic.stitch(
             case.sagittalFrames,
             matcher=case.matcher,
+            loftrWeights=loftrWeights(),
+            device=device(),
             excluded=decided["excluded"],
             pinned=dict(case.pinned),
             into=(case.positions, case.map, case.suspects, case.chart),
@@ -220,6 +237,10 @@ class StitchSection(Section):
     def _onMatcher(self, key: str) -> None:
         if self.case is not None:
             self.case.matcher = key
+
+    def _onWeights(self, path: str) -> None:
+        qt.QSettings().setValue(WEIGHTS_SETTING, path)
+        self.changed()
 
     def _onRowSelected(self) -> None:
         row = self.ui.framesTable.currentRow()
@@ -249,6 +270,11 @@ class StitchSection(Section):
 
     def _onShowMap(self, checked: bool = False) -> None:
         self._showMap()
+
+
+def loftrWeights() -> str:
+    """The file of LoFTR's weights on this machine; empty where there is none."""
+    return str(slicer.util.settingsValue(WEIGHTS_SETTING, ""))
 
 
 def _rows(case: Case, stitched: dict[str, Any]) -> list[tuple[int, str, str, str]]:
