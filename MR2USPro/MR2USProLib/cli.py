@@ -189,7 +189,12 @@ def translate(
     out: Out,
     mr: Annotated[Path, typer.Option(help="The MR volume.")],
     us: Annotated[Path, typer.Option(help="The TRUS volume.")],
-    method: Annotated[Literal["acmt"], typer.Option(help="How the two are translated.")] = "acmt",
+    method: Annotated[
+        Literal["acmt", "pmt", "unsb"], typer.Option(help="How the two are translated; unsb takes the MR to the US.")
+    ] = "acmt",
+    weights: Annotated[
+        Path | None, typer.Option(help="A trained network; without one, a network is fitted to the pair.")
+    ] = None,
     initial: Initial = "none",
     fixed_roi: FixedRoi = None,
     preset: PresetOption = "fast",
@@ -210,6 +215,7 @@ def translate(
             mr=mr,
             us=us,
             method=method,
+            weights=weights,
             initial=initial,
             fixed_roi=_numbers("--fixed-roi", fixed_roi, 6, float),
             preset=preset,
@@ -228,7 +234,7 @@ def register(
     fixed: Annotated[Path, typer.Option(help="The TRUS volume.")],
     initial: Initial = "none",
     translation: Annotated[
-        Literal["acmt", "none"], typer.Option(help="Modality translation before the registration.")
+        Literal["acmt", "pmt", "unsb", "none"], typer.Option(help="Modality translation before the registration.")
     ] = "acmt",
     registration: Annotated[Literal["anatomy-aware"], typer.Option(help="The registration network.")] = "anatomy-aware",
     preset: PresetOption = "balanced",

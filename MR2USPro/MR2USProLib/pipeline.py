@@ -25,12 +25,14 @@ if TYPE_CHECKING:
     from .reconstruction.mosaic import Stitching
     from .reconstruction.placement import Placement
     from .registration.pair import FittedDeformation
-    from .translation.acmt import Translation
+    from .translation.translating import Translation
     from .video.exam import Exam
+    from .weights import Weights
 
 Matcher = Literal["auto", "layers", "sift", "orb", "loftr"]
 Fill = Literal["kriging", "dip", "linear", "none"]
 Preset = Literal["fast", "balanced", "paper"]
+TranslationMethod = Literal["acmt", "pmt", "unsb"]
 VoxelSize = float | Sequence[float] | None
 """Edge of cubic voxels in mm, or the edges along x, y and z; None for the default."""
 
@@ -289,22 +291,45 @@ def pair_up(
 def translate(
     pair: Pair,
     *,
+    method: TranslationMethod = "acmt",
+    weights: Weights | None = None,
     strict_paper: bool = False,
     seed: int = 0,
     device: str = "cpu",
     progress: Progress = SILENT,
 ) -> Translation:
-    """Take both images to one intermediate modality (ACMT), fitted to this pair."""
-    from .translation.acmt import AcmtSettings, translate_pair
+    """Take both images to one intermediate modality (UNSB: the MR to the US).
 
+    Args:
+        pair: the images.
+        method: which networks and losses.
+        weights: a trained network; without one, or where the weights have none for this, one is fitted to the pair.
+        strict_paper: leave out what keeps ACMT's printed losses from collapsing.
+        seed: of the fit.
+        device: of torch.
+        progress: told about the stage ``Translate``.
+
+    Raises:
+        InputError: a picture without contrast, weights of another method, or ``strict_paper`` where it has no meaning.
+    """
+    from .translation.acmt import AcmtSettings
+    from .translation.training import translate_pair
+    from .translation.translating import translate_with
+
+    if strict_paper and (method != "acmt" or weights is not None):
+        raise InputError("Only a fit of acmt has guards to leave out: drop --strict-paper, or --weights and --method.")
+    translating = progress.named("Translate")
+    pictures = pair.mr.array, pair.us.array, pair.valid
+    trained = weights.part("translation", method) if weights is not None else None
+    if trained is not None:
+        return translate_with(trained, *pictures, device=device, progress=translating)
     return translate_pair(
-        pair.mr.array,
-        pair.us.array,
-        pair.valid,
-        settings=AcmtSettings(strict_paper=strict_paper),
+        *pictures,
+        method=method,
+        settings=AcmtSettings(strict_paper=True) if strict_paper else None,
         seed=seed,
         device=device,
-        progress=progress.named("Translate"),
+        progress=translating,
     )
 
 
@@ -313,7 +338,8 @@ def register(
     us: Volume,
     pair: Pair,
     *,
-    translation: Literal["acmt", "none"] = "acmt",
+    translation: TranslationMethod | Literal["none"] = "acmt",
+    weights: Weights | None = None,
     seed: int = 0,
     device: str = "cpu",
     progress: Progress = SILENT,
@@ -323,9 +349,11 @@ def register(
     from .registration.pair import Images
     from .registration.training import fit
     from .registration.transforms import composite, warp
-    from .translation.acmt import normalised
+    from .translation.masking import normalised
 
-    translated = translate(pair, seed=seed, device=device, progress=progress) if translation == "acmt" else None
+    translated = None
+    if translation != "none":
+        translated = translate(pair, method=translation, weights=weights, seed=seed, device=device, progress=progress)
     moving, fixed = (
         (translated.mr, translated.us)
         if translated

@@ -9,10 +9,13 @@ from scipy.ndimage import gaussian_filter
 
 from MR2USProLib.errors import Cancelled, InputError
 from MR2USProLib.progress import Progress
-from MR2USProLib.translation.acmt import AcmtSettings, translate_pair
+from MR2USProLib.translation.acmt import AcmtSettings
 from MR2USProLib.translation.losses import LossWeights
+from MR2USProLib.translation.method import Networks
+from MR2USProLib.translation.training import Schedule, translate_pair
 
-SMALL = AcmtSettings(iterations=60, channels=8, blocks=1, slices=4)
+SMALL = AcmtSettings(Networks(blocks=1))
+HOW = {"settings": SMALL, "schedule": Schedule(60)}
 
 
 def pair(shape=(8, 32, 32)):
@@ -30,7 +33,7 @@ def pair(shape=(8, 32, 32)):
 
 @pytest.fixture(scope="module")
 def translation():
-    return translate_pair(*pair(), settings=SMALL, seed=1)
+    return translate_pair(*pair(), **HOW, seed=1)
 
 
 def test_a_short_fit_closes_the_gap_and_does_not_collapse(translation):
@@ -56,9 +59,9 @@ def test_every_loss_is_kept_for_every_iteration(translation):
 
 
 def test_the_same_seed_gives_the_same_pictures_and_nothing_else_random_is_touched():
-    short = replace(SMALL, iterations=5)
+    short = {**HOW, "schedule": Schedule(5)}
     state = torch.random.get_rng_state()
-    one, two, other = (translate_pair(*pair(), settings=short, seed=seed) for seed in (1, 1, 2))
+    one, two, other = (translate_pair(*pair(), **short, seed=seed) for seed in (1, 1, 2))
     assert np.array_equal(one.mr, two.mr)
     assert np.array_equal(one.us, two.us)
     assert one.history == two.history
@@ -68,16 +71,16 @@ def test_the_same_seed_gives_the_same_pictures_and_nothing_else_random_is_touche
 
 def test_what_lies_outside_the_valid_part_changes_nothing():
     mr, us, valid = pair()
-    short = replace(SMALL, iterations=3)
-    one = translate_pair(mr, us, valid, settings=short)
-    two = translate_pair(np.where(valid, mr, np.nan), np.where(valid, us, -99), valid, settings=short)
+    short = {**HOW, "schedule": Schedule(3)}
+    one = translate_pair(mr, us, valid, **short)
+    two = translate_pair(np.where(valid, mr, np.nan), np.where(valid, us, -99), valid, **short)
     assert np.array_equal(one.mr, two.mr)
     assert one.history == two.history
 
 
 def test_sizes_need_not_be_multiples_of_four():
     mr, us, valid = pair((3, 21, 26))
-    assert translate_pair(mr, us, valid, settings=replace(SMALL, iterations=2)).us.shape == (3, 21, 26)
+    assert translate_pair(mr, us, valid, settings=SMALL, schedule=Schedule(2)).us.shape == (3, 21, 26)
 
 
 def test_bad_input_is_refused():
@@ -94,11 +97,15 @@ def test_a_fit_can_be_cancelled():
     asked = []
     progress = Progress(cancelled=lambda: bool(asked.append(1)) or len(asked) > 3)
     with pytest.raises(Cancelled):
-        translate_pair(*pair(), settings=SMALL, progress=progress)
+        translate_pair(*pair(), **HOW, progress=progress)
     assert len(asked) == 4
 
 
 @pytest.mark.slow
-def test_the_bare_paper_with_a_strong_texture_collapses_and_is_found_out():
-    settings = replace(SMALL, iterations=300, strict_paper=True, weights=LossWeights(texture=100.0))
-    assert translate_pair(*pair(), settings=settings).health.collapsed
+def test_the_bare_paper_with_a_strong_texture_collapses_and_is_stopped():
+    settings = replace(SMALL, strict_paper=True, weights=LossWeights(texture=100.0))
+    found = translate_pair(*pair(), settings=settings, schedule=Schedule(400))
+    assert found.health.collapsed
+    assert found.stopped is not None
+    assert found.stopped < 400
+    assert len(found.history["loss"]) == found.stopped

@@ -15,7 +15,7 @@ class Doubling(torch.nn.Module):
         self.weight = torch.nn.Parameter(torch.tensor(2.0))
         self.seen = []
 
-    def forward(self, x, index, valid=None):
+    def forward(self, x, index, valid=None, generator=None):
         self.seen.append((index, self.training, torch.is_grad_enabled()))
         return self.weight * x + index
 
@@ -64,6 +64,18 @@ def test_a_step_adds_noise_of_the_root_of_the_variance(index, deviation):
     assert stepped.mean().item() == pytest.approx(0.0, abs=5e-4)
 
 
+def test_noise_that_reaches_across_slices_keeps_its_variance():
+    bridge, zeros = Bridge(steps=5, sigma=0.01), torch.zeros(12, 1, 100, 100)
+    rough = bridge.step(zeros, zeros, 0, torch.Generator().manual_seed(1))
+    smooth = bridge.step(zeros, zeros, 0, torch.Generator().manual_seed(1), 2.0)
+    assert smooth.std().item() == pytest.approx(0.05, rel=0.01)
+    # White noise differs from slice to slice by twice its variance, that of 2 slices' reach by 2 (1 - e^(-1/16)).
+    assert (rough[1:] - rough[:-1]).var().item() == pytest.approx(2 * 0.0025, rel=0.02)
+    assert (smooth[1:] - smooth[:-1]).var().item() == pytest.approx(
+        0.0025 * 2 * (1 - 2.718281828 ** (-1 / 16)), rel=0.03
+    )
+
+
 def test_two_sampled_halves_of_a_bridge_have_the_variance_of_the_whole():
     # Brownian bridge from 0 at t=0 to 0 at t=1, by way of t = 0.5: at 0.74 its variance must be 0.74 * 0.26 * sigma.
     bridge = Bridge(steps=5, sigma=1.0)
@@ -102,7 +114,7 @@ def test_the_model_is_locked_while_it_simulates_and_put_back_afterwards():
 
 def test_the_model_is_put_back_when_it_fails():
     class Failing(Doubling):
-        def forward(self, x, index, valid=None):
+        def forward(self, x, index, valid=None, generator=None):
             raise RuntimeError
 
     model = Failing().train()

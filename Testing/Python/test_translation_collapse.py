@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from MR2USProLib.translation.collapse import Health, examine, gap, sight
+from MR2USProLib.translation.collapse import Health, Outcome, between_patients, examine, gap, sight
 from MR2USProLib.translation.generator import Generator
 
 SHAPE = (12, 40, 40)
@@ -26,7 +26,7 @@ def sources():
 
 
 def judged(sources, mr, us, **figures) -> Health:
-    return examine(*sources, mr.astype(np.float32), us.astype(np.float32), VALID, **figures)
+    return examine([Outcome(*sources, mr.astype(np.float32), us.astype(np.float32), VALID)], **figures)
 
 
 def test_a_translation_that_brings_both_to_one_contrast_is_sound(sources):
@@ -57,7 +57,7 @@ def test_one_picture_for_every_slice_is_found(sources):
 
 def test_slices_that_are_alike_because_the_anatomy_is_are_no_template(sources):
     tube = np.repeat(anatomy(7)[:1], SHAPE[0], axis=0)
-    health = examine(tube, -tube, tube, tube, VALID)
+    health = examine([Outcome(tube, -tube, tube, tube, VALID)])
     assert health.template == pytest.approx(1.0)
     assert not health.collapsed
 
@@ -101,3 +101,33 @@ def test_what_features_see_vanishes_when_they_are_blinded():
         # A stem that answers only to differences between neighbours sees no anatomy through the 7x7 kernel.
         model.stem[0].weight.copy_(model.stem[0].weight * 0)
     assert sight(model, picture, valid) < 0.01 * before
+
+
+def test_one_picture_for_every_patient_is_found_and_a_shared_look_is_none():
+    patients = [(anatomy(2 * n), -anatomy(2 * n)) for n in range(3)]
+    shared = anatomy(11)
+    template = [Outcome(mr, us, shared, shared, VALID) for mr, us in patients]
+    health = examine(template)
+    assert health.between == pytest.approx(1.0, abs=1e-5)
+    assert sum("every patient" in reason for reason in health.reasons) == 2
+    # A common look of which each keeps its own edges is what a translation is for.
+    own = [Outcome(mr, us, mr, mr, VALID) for mr, us in patients]
+    health = examine(own)
+    assert abs(health.between) < 0.3
+    assert not health.collapsed
+
+
+def test_patients_of_different_sizes_can_be_compared():
+    one = anatomy(3)
+    assert between_patients([one, np.repeat(one, 2, axis=1)], [VALID, np.repeat(VALID, 2, axis=1)]) > 0.99
+    assert between_patients([one], [VALID]) == 0.0
+
+
+def test_a_run_that_goes_on_need_not_have_closed_the_gap(sources):
+    assert not judged(sources, *sources, unfinished=True).collapsed
+
+
+def test_a_flipped_contrast_keeps_the_edges_but_not_their_sign(sources):
+    health = judged(sources, -sources[0], sources[1])
+    assert health.edges_mr == pytest.approx(1.0, abs=1e-3)
+    assert health.signed_mr == pytest.approx(-1.0, abs=1e-3)

@@ -46,7 +46,7 @@ def run(
     moving: Path,
     fixed: Path,
     initial: str = "none",
-    translation: Literal["acmt", "none"] = "acmt",
+    translation: pipeline.TranslationMethod | Literal["none"] = "acmt",
     registration: Literal["anatomy-aware"] = "anatomy-aware",
     preset: pipeline.Preset = "balanced",
     fixed_roi: tuple[float, ...] | None = None,

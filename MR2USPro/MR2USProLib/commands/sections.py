@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from ..pipeline import Pair, Reconstruction
     from ..provenance import Record
-    from ..translation.acmt import Translation
     from ..translation.collapse import Health
+    from ..translation.translating import Translation
     from ..video.exam import Exam
     from .demo import TruthFigures
     from .register import Scored

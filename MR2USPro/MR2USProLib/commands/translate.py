@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from .. import pipeline
 from ..devices import prepare
@@ -22,7 +22,8 @@ def run(
     out: Path,
     mr: Path,
     us: Path,
-    method: Literal["acmt"] = "acmt",
+    method: pipeline.TranslationMethod = "acmt",
+    weights: Path | None = None,
     initial: str = "none",
     fixed_roi: tuple[float, ...] | None = None,
     preset: pipeline.Preset = "fast",
@@ -35,14 +36,16 @@ def run(
     """Translate a pair and write mr_translated.nrrd, us_translated.nrrd and the reports to ``out``.
 
     Raises:
-        InputError: an image cannot be read, the two do not overlap, or ``out`` cannot be written.
+        InputError: an image or the weights cannot be read, the two do not overlap, or ``out`` cannot be written.
     """
     from ..registration.initial import named_file
     from ..report.page import render
+    from ..weights import read_weights
     from .sections import facts, translation_section
 
     with staged(out) as folder:
         place = prepare(device, threads)
+        trained = read_weights(weights) if weights else None
         pair = pipeline.pair_up(Volume.read(mr), Volume.read(us), initial=initial, region_mm=fixed_roi, preset=preset)
         pose, pose_file = named_file(initial)
         parameters = {
@@ -55,13 +58,19 @@ def run(
             "device": place,
             "threads": threads,
         }
-        inputs = {"mr": mr, "us": us, "initial": pose_file}
+        inputs = {"mr": mr, "us": us, "initial": pose_file, "weights": weights}
         record = Record("translate", parameters, inputs)
         with record.timed("translate"):
             translation = pipeline.translate(
-                pair, strict_paper=strict_paper, seed=seed, device=place, progress=progress
+                pair,
+                method=method,
+                weights=trained,
+                strict_paper=strict_paper,
+                seed=seed,
+                device=place,
+                progress=progress,
             )
-        record.results = {"health": asdict(translation.health)}
+        record.results = {"health": asdict(translation.health), "stopped": translation.stopped}
         Volume(translation.mr, pair.us.grid).write(folder / "mr_translated.nrrd")
         Volume(translation.us, pair.us.grid).write(folder / "us_translated.nrrd")
         section = translation_section(pair, translation)

@@ -6,6 +6,7 @@ duration is a VARIANCE, so that the noise that is added has its square root as s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,8 +20,13 @@ from torch import Tensor, nn
 class Predictor(Protocol):
     """The network f of the paper: from a state and the index of its time to x_1."""
 
-    def __call__(self, x: Tensor, index: int, valid: Tensor | None = None) -> Tensor:
-        """Predict x_1 of the state ``x`` (slice, 1, height, width) at ``Bridge.times[index]``."""
+    def __call__(
+        self, x: Tensor, index: int, valid: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Predict x_1 of the state ``x`` (slice, 1, height, width) at ``Bridge.times[index]``.
+
+        A network that takes noise draws it from ``generator``; without one there is none.
+        """
         ...
 
 
@@ -70,7 +76,7 @@ class Bridge:
         w = (t - t_m) / (t_n - t_m)
         return w * x_n + (1 - w) * x_m, w * (1 - w) * self.sigma * (t_n - t_m)
 
-    def step(self, x: Tensor, x_1: Tensor, index: int, generator: torch.Generator | None) -> Tensor:
+    def step(self, x: Tensor, x_1: Tensor, index: int, generator: torch.Generator | None, grain: float = 0.0) -> Tensor:
         """From the state at ``times[index]`` to the next one (equation 4).
 
         Args:
@@ -78,12 +84,16 @@ class Bridge:
             x_1: what the network predicts from it.
             index: 0 to T - 1.
             generator: draws the noise, on the CPU; without one there is none.
+            grain: how far the noise reaches along the slices, the standard deviation of a Gaussian in slices; its
+                variance stays. Noise of its own in every slice flickers, which a registration in 3-D sees.
         """
         mean, variance = self.conditional(x, x_1, self.times[index], self.times[index + 1], 1.0)
         if generator is None or variance <= 0:
             return mean
-        noise = torch.randn(x.shape, generator=generator, dtype=x.dtype).to(x.device)
-        return mean + variance**0.5 * noise
+        noise = torch.randn(x.shape, generator=generator, dtype=x.dtype)
+        if grain > 0:
+            noise = _along_slices(noise, grain)
+        return mean + variance**0.5 * noise.to(x.device)
 
     def simulate(
         self,
@@ -92,6 +102,7 @@ class Bridge:
         index: int,
         generator: torch.Generator | None = None,
         valid: Tensor | None = None,
+        grain: float = 0.0,
     ) -> Tensor:
         """Walk from the source to the state at ``times[index]`` with the model locked (Algorithm 1, lines 2 to 4).
 
@@ -103,6 +114,7 @@ class Bridge:
             index: 0 (the source itself) to T.
             generator: draws the noise; without one there is none.
             valid: (slice, 1, height, width), true where the picture is real.
+            grain: see :meth:`step`.
 
         Returns:
             x_t, detached, of the shape of ``x_0``.
@@ -110,5 +122,14 @@ class Bridge:
         x = x_0.detach()
         with locked(model):
             for j in range(index):
-                x = self.step(x, model(x, j, valid), j, generator)
+                x = self.step(x, model(x, j, valid, generator), j, generator, grain)
         return x
+
+
+def _along_slices(noise: Tensor, sigma: float) -> Tensor:
+    """White noise (slice, ...) smoothed along its slices, its variance kept."""
+    reach = math.ceil(3 * sigma)
+    kernel = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, dtype=noise.dtype) / sigma) ** 2)
+    kernel = kernel / (kernel**2).sum().sqrt()
+    # Around the ends: what is far apart there is so in the noise only.
+    return sum((weight * noise.roll(n - reach, dims=0) for n, weight in enumerate(kernel)), torch.zeros_like(noise))

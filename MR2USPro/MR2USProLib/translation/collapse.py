@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -29,15 +30,17 @@ FloatArray = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Health:
-    """What a translation was measured to be.
+    """What a translation, or the mean of several patients', was measured to be.
 
     Attributes:
         edges_mr, edges_us: how far the edges are those of the source, 1 all of them, 0 unrelated. A contrast that
             flips everywhere or region by region counts as kept.
+        signed_mr, signed_us: the same where a flip counts as -1.
         grain_mr, grain_us: share of the variance that is finer than a Gaussian of one voxel (stripes, checkerboard).
         contrast_mr, contrast_us: standard deviation, as a multiple of the source's.
         template: correlation of slices half a volume apart, the larger of MR and US. Near 1 without the sources'
             edges, one picture has become the answer to every input.
+        between: correlation of different patients' translations, the larger of MR and US; 0 for one patient.
         gap_before, gap_after: squared difference of MR and US over their mean variance.
         ruler: what the features that measure the losses still see of the sources, as a share of what they saw at first.
         reasons: what is wrong, in sentences; empty for a sound translation.
@@ -45,11 +48,14 @@ class Health:
 
     edges_mr: float
     edges_us: float
+    signed_mr: float
+    signed_us: float
     grain_mr: float
     grain_us: float
     contrast_mr: float
     contrast_us: float
     template: float
+    between: float
     gap_before: float
     gap_after: float
     ruler: float
@@ -61,54 +67,113 @@ class Health:
         return bool(self.reasons)
 
 
-def examine(
-    mr_0: FloatArray,
-    us_0: FloatArray,
-    mr_1: FloatArray,
-    us_1: FloatArray,
-    valid: NDArray[np.bool_],
-    ruler: float = 1.0,
-    offset: tuple[int, int] = (0, 0),
-) -> Health:
-    """Measure a translation against its sources.
+@dataclass(frozen=True)
+class Outcome:
+    """A pair and what became of it, each (k, j, i) in [-1, 1].
 
-    Args:
-        mr_0: (k, j, i), the MR that went in, in [-1, 1].
-        us_0: the US that went in, likewise.
-        mr_1: the translated MR.
-        us_1: the translated US.
-        valid: (k, j, i), where the pictures are real.
-        ruler: see :class:`Health`; :func:`sight` before and after the fit gives it.
+    Attributes:
+        mr_0, us_0: what went in.
+        mr_1, us_1: the translation.
+        valid: where the pictures are real.
         offset: (rows, columns) by which the MR has to move for the gap to be measured.
     """
-    inside = _slices(valid)
-    pairs = {"MR": (_slices(mr_0), _slices(mr_1)), "US": (_slices(us_0), _slices(us_1))}
-    edges = {name: _edges(after, before, inside) for name, (before, after) in pairs.items()}
-    grain = {name: _grain(after, inside) for name, (_, after) in pairs.items()}
-    contrast = {name: _deviation(after, inside) / _deviation(before, inside) for name, (before, after) in pairs.items()}
-    template = {name: _template(after, inside) for name, (_, after) in pairs.items()}
-    gap_before, gap_after = gap(mr_0, us_0, valid, offset), gap(mr_1, us_1, valid, offset)
 
+    mr_0: FloatArray
+    us_0: FloatArray
+    mr_1: FloatArray
+    us_1: FloatArray
+    valid: NDArray[np.bool_]
+    offset: tuple[int, int] = (0, 0)
+
+
+def examine(pairs: Sequence[Outcome], ruler: float = 1.0, *, unfinished: bool = False) -> Health:
+    """Measure the translations of one patient, or of several by the same network, against their sources.
+
+    Args:
+        pairs: of different patients.
+        ruler: see :class:`Health`; :func:`sight` before and after the training gives it.
+        unfinished: whether the training still goes on, so that MR and US need not be alike yet.
+    """
+    figures = [_figures(pair) for pair in pairs]
+    found = {name: float(np.mean([f[name] for f in figures])) for name in figures[0]}
+    masks = [pair.valid for pair in pairs]
+    between = {
+        "mr": between_patients([pair.mr_1 for pair in pairs], masks),
+        "us": between_patients([pair.us_1 for pair in pairs], masks),
+    }
     reasons: list[str] = []
-    for name, (before, _) in pairs.items():
-        if contrast[name] < LEAST_CONTRAST:
-            reasons.append(
-                f"The translated {name} is all but constant ({contrast[name]:.0%} of its source's contrast)."
-            )
-        if edges[name] < LEAST_EDGES:
-            reasons.append(f"The translated {name} lost the edges of its source (agreement {edges[name]:.2f}).")
-        if template[name] > TEMPLATE and edges[name] < LEAST_EDGES_OF_A_TEMPLATE:
-            reasons.append(f"The translated {name} is one picture for every slice (correlation {template[name]:.2f}).")
-        if grain[name] > max(GRAIN, _grain(before, inside)):
-            reasons.append(f"The translated {name} is striped or grainy ({grain[name]:.0%} of its variance).")
+    for side, name in (("mr", "MR"), ("us", "US")):
+        edges, contrast, grain = found[f"edges_{side}"], found[f"contrast_{side}"], found[f"grain_{side}"]
+        if contrast < LEAST_CONTRAST:
+            reasons.append(f"The translated {name} is all but constant ({contrast:.0%} of its source's contrast).")
+        if edges < LEAST_EDGES:
+            reasons.append(f"The translated {name} lost the edges of its source (agreement {edges:.2f}).")
+        if edges < LEAST_EDGES_OF_A_TEMPLATE:
+            if found[f"template_{side}"] > TEMPLATE:
+                reasons.append(
+                    f"The translated {name} is one picture for every slice "
+                    f"(correlation {found[f'template_{side}']:.2f})."
+                )
+            if between[side] > TEMPLATE:
+                reasons.append(
+                    f"The translated {name} is one picture for every patient (correlation {between[side]:.2f})."
+                )
+        if grain > max(GRAIN, found[f"source_grain_{side}"]):
+            reasons.append(f"The translated {name} is striped or grainy ({grain:.0%} of its variance).")
     if ruler < LEAST_RULER:
         reasons.append(f"The losses went blind: their features see {ruler:.0%} of what they saw at first.")
-    if gap_before > WORTH_CLOSING and gap_after > (1 - LEAST_CLOSED) * gap_before:
-        reasons.append(f"MR and US are no more alike than before (difference {gap_before:.2f}, now {gap_after:.2f}).")
+    before, after = found["gap_before"], found["gap_after"]
+    if not unfinished and before > WORTH_CLOSING and after > (1 - LEAST_CLOSED) * before:
+        reasons.append(f"MR and US are no more alike than before (difference {before:.2f}, now {after:.2f}).")
+    own = {field.name: found[field.name] for field in fields(Health) if field.name in found}
     return Health(
-        edges["MR"], edges["US"], grain["MR"], grain["US"], contrast["MR"], contrast["US"],
-        max(template.values()), gap_before, gap_after, ruler, tuple(reasons),
-    )  # fmt: skip
+        **own,
+        template=max(found["template_mr"], found["template_us"]),
+        between=max(between.values()),
+        ruler=ruler,
+        reasons=tuple(reasons),
+    )
+
+
+def _figures(pair: Outcome) -> dict[str, float]:
+    """What can be said of one pair alone."""
+    inside = _slices(pair.valid)
+    found = {
+        "gap_before": gap(pair.mr_0, pair.us_0, pair.valid, pair.offset),
+        "gap_after": gap(pair.mr_1, pair.us_1, pair.valid, pair.offset),
+    }
+    for side, source, translated in (("mr", pair.mr_0, pair.mr_1), ("us", pair.us_0, pair.us_1)):
+        before, after = _slices(source), _slices(translated)
+        signed = float(edge_agreement(after, before, inside))
+        found |= {
+            f"signed_{side}": signed,
+            f"edges_{side}": max(signed, float(edge_agreement(after, before, inside, signed=False))),
+            f"grain_{side}": _grain(after, inside),
+            f"source_grain_{side}": _grain(before, inside),
+            f"contrast_{side}": _deviation(after, inside) / _deviation(before, inside),
+            f"template_{side}": _template(after, inside),
+        }
+    return found
+
+
+def between_patients(pictures: Sequence[FloatArray], valid: Sequence[NDArray[np.bool_]]) -> float:
+    """Mean correlation of different patients' pictures, voxel with voxel; 0 for fewer than two.
+
+    Args:
+        pictures: (k, j, i), of any shapes; each is brought to the first one's.
+        valid: (k, j, i), where they are real.
+    """
+    shape = list(pictures[0].shape)
+    stacks = [F.interpolate(torch.from_numpy(np.ascontiguousarray(x))[None, None], shape)[0, 0] for x in pictures]
+    masks = [F.interpolate(torch.from_numpy(x)[None, None].float(), shape)[0, 0] > 0 for x in valid]
+    found = []
+    for first in range(len(stacks)):
+        for second in range(first):
+            both = masks[first] & masks[second]
+            if int(both.sum()) > 16:
+                pair = torch.stack([stacks[first][both], stacks[second][both]])
+                found.append(float(torch.nan_to_num(torch.corrcoef(pair)[0, 1])))
+    return float(np.mean(found)) if found else 0.0
 
 
 def gap(a: FloatArray, b: FloatArray, valid: NDArray[np.bool_], offset: tuple[int, int] = (0, 0)) -> float:
@@ -147,10 +212,6 @@ def sight(model: Generator, picture: Tensor, valid: Tensor) -> float:
 
 def _slices(array: NDArray) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(array))[:, None]
-
-
-def _edges(after: Tensor, before: Tensor, inside: Tensor) -> float:
-    return max(float(edge_agreement(after, before, inside, signed)) for signed in (True, False))
 
 
 def _deviation(x: Tensor, inside: Tensor) -> float:

@@ -1,9 +1,10 @@
-"""The network f of ACMT: one generator for MR and TRUS, and the features by which the losses measure."""
+"""The network f of the bridge: UNSB's residual generator, and the features by which the losses measure."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from ..networks.resampling import BilinearUp, BlurDown
 from ..networks.residual import TimeResidualBlock
@@ -23,24 +24,44 @@ def slabs(x: Tensor) -> Tensor:
     return torch.cat([torch.cat([x[:1], x[:-1]]), x, torch.cat([x[1:], x[-1:]])], dim=1)
 
 
+class NoiseMapping(nn.Module):
+    """UNSB's way of hearing noise: normalised to unit length, then four linear layers with leaky rectifiers."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*(m for _ in range(4) for m in (nn.Linear(size, size), nn.LeakyReLU(0.2))))
+
+    def forward(self, z: Tensor) -> Tensor:
+        """(batch, size) to (batch, size)."""
+        return self.layers(z * torch.rsqrt((z**2).mean(dim=1, keepdim=True) + 1e-8))
+
+
 class Generator(nn.Module):
     """UNSB's residual generator for slices in [-1, 1].
 
     A 7x7 stem, two blurred halvings, time-conditioned residual blocks at a quarter of the resolution, two bilinear
     doublings and a tanh. Instance normalisation, so that a picture's brightness and contrast carry no weight.
-    Nothing tells it the modality: MR and TRUS pass through the same weights (paper, section III-B).
+    Nothing tells it the modality: in ACMT and PMT both pass through the same weights (paper, section III-B).
 
     Args:
-        channels: of the stem; the blocks have four times as many.
-        blocks: number of residual blocks.
+        channels: of the stem; the blocks have four times as many. UNSB has 64.
+        blocks: number of residual blocks. UNSB has 9.
         slab: whether a slice is seen together with its two neighbours.
+        noise: whether a vector z of noise styles the blocks, as in UNSB.
+
+    Attributes:
+        mixed: whether the layers compute in bfloat16; what comes out is float32.
+        frugal: whether the blocks are computed again for the gradient instead of kept, which saves memory.
     """
 
-    def __init__(self, channels: int = 16, blocks: int = 4, slab: bool = True) -> None:
+    def __init__(self, channels: int = 16, blocks: int = 4, slab: bool = True, noise: bool = False) -> None:
         super().__init__()
         self.slab = slab
-        time_size = 4 * channels
-        self.time = TimeEmbedding(2 * channels, time_size)
+        self.mixed = self.frugal = False
+        self.channels = channels
+        size = 4 * channels
+        self.time = TimeEmbedding(2 * channels, size)
+        self.noise = NoiseMapping(size) if noise else None
         self.stem = nn.Sequential(
             nn.Conv2d(3 if slab else 1, channels, 7, padding=3, padding_mode="reflect"),
             nn.InstanceNorm2d(channels),
@@ -48,26 +69,31 @@ class Generator(nn.Module):
         )
         self.down = nn.Sequential(_convolution(channels, 2 * channels), BlurDown(),
                                   _convolution(2 * channels, 4 * channels), BlurDown())  # fmt: skip
-        self.blocks = nn.ModuleList(TimeResidualBlock(4 * channels, time_size) for _ in range(blocks))
+        self.blocks = nn.ModuleList(TimeResidualBlock(size, size, size if noise else 0) for _ in range(blocks))
         self.up = nn.Sequential(BilinearUp(), _convolution(4 * channels, 2 * channels),
                                 BilinearUp(), _convolution(2 * channels, channels))  # fmt: skip
         self.head = nn.Conv2d(channels, 1, 7, padding=3, padding_mode="reflect")
 
-    def forward(self, x: Tensor, index: int, valid: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, index: int, valid: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> Tensor:
         """Predict x_1.
 
         Args:
             x: (slice, 1, height, width), neighbouring slices in their order; height and width are multiples of 4.
             index: which time of the bridge the state ``x`` has.
             valid: (slice, 1, height, width), bool; what lies outside it is not seen.
+            generator: draws z, one for all slices so that they do not flicker; without one z = 0.
 
         Returns:
             (slice, 1, height, width) in (-1, 1).
         """
-        return torch.tanh(self.head(self.up(self._deep(self._shallow(x, valid), index))))
+        with self._precision(x):
+            out = self.head(self.up(self._blocks(self.down(self._shallow(x, valid)), index, generator)[-1]))
+        return torch.tanh(out.float())
 
     def features(self, x: Tensor, valid: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Shallow and deep features of a picture (equations 8 and 9), both at time index 0.
+        """Shallow and deep features of a picture (equations 8 and 9), both at time index 0 and z = 0.
 
         The shallow ones are what the stem gives after its normalisation, so that they cannot be made small; the deep
         ones come from the last residual block.
@@ -75,20 +101,50 @@ class Generator(nn.Module):
         Returns:
             (slice, channels, height, width) and (slice, 4 channels, height / 4, width / 4).
         """
-        shallow = self._shallow(x, valid)
-        deep = nn.functional.instance_norm(self._deep(shallow, 0))
-        return shallow, deep
+        with self._precision(x):
+            shallow = self._shallow(x, valid)
+            deep = nn.functional.instance_norm(self._blocks(self.down(shallow), 0)[-1])
+        return shallow.float(), deep.float()
+
+    def layers(self, x: Tensor, valid: Tensor | None = None) -> list[Tensor]:
+        """What PatchNCE compares: the picture, both convolutions before a halving, the first and the middle block.
+
+        They are UNSB's layers 0, 4, 8, 12 and 16, at time index 0 and z = 0, at 1, 1, 1/2, 1/4 and 1/4 of the
+        resolution.
+        """
+        with self._precision(x):
+            first, halve, second, halve_again = self.down
+            assert isinstance(first, nn.Sequential)
+            assert isinstance(second, nn.Sequential)
+            full = first[0](self._shallow(x, valid))
+            half = second[0](halve(first[1:](full)))
+            blocks = self._blocks(halve_again(second[1:](half)), 0)
+        found = [neutral_outside(x, valid), full, half, blocks[0], blocks[len(blocks) // 2]]
+        return [layer.float() for layer in found]
 
     def _shallow(self, x: Tensor, valid: Tensor | None) -> Tensor:
         x = neutral_outside(x, valid)
         return self.stem(slabs(x) if self.slab else x)
 
-    def _deep(self, shallow: Tensor, index: int) -> Tensor:
-        time = self.time(torch.full((shallow.shape[0],), index, device=shallow.device))
-        deep = self.down(shallow)
+    def _blocks(self, deep: Tensor, index: int, generator: torch.Generator | None = None) -> list[Tensor]:
+        """The output of every block."""
+        time = self.time(torch.full((deep.shape[0],), index, device=deep.device))
+        style = None
+        if self.noise is not None:
+            size = 4 * self.channels
+            z = torch.zeros(1, size) if generator is None else torch.randn(1, size, generator=generator)
+            style = self.noise(z.to(deep.device))
+        found = []
         for block in self.blocks:
-            deep = block(deep, time)
-        return deep
+            if self.frugal and torch.is_grad_enabled():
+                deep = checkpoint(block, deep, time, style, use_reentrant=False)
+            else:
+                deep = block(deep, time, style)
+            found.append(deep)
+        return found
+
+    def _precision(self, x: Tensor) -> torch.autocast:
+        return torch.autocast(x.device.type, torch.bfloat16, enabled=self.mixed)
 
 
 def _convolution(inward: int, outward: int) -> nn.Sequential:

@@ -63,15 +63,14 @@ class TextureController:
     """The share of the texture weight in use: a ramp over the first fifth, and halved while edges are being lost.
 
     Attributes:
-        iterations: length of the fit.
         least: edge agreement below which the share is halved; it recovers slowly above.
+        share: without the ramp.
     """
 
-    iterations: int
     least: float = 0.3
     share: float = 1.0
 
-    def __call__(self, iteration: int, agreement: float) -> float:
-        """The factor for this iteration, given the edge agreement of the last one."""
+    def __call__(self, done: float, agreement: float) -> float:
+        """The factor when this share of the run is done, given the edge agreement of late."""
         self.share = max(self.share / 2, 1 / 64) if agreement < self.least else min(self.share * 1.05, 1.0)
-        return self.share * min(1.0, (iteration + 1) / max(1.0, 0.2 * self.iterations))
+        return self.share * min(1.0, done / 0.2)

@@ -22,20 +22,26 @@ class Offset:
     """The shift between two pictures, by a running mean of their textures' difference at every shift within reach.
 
     Attributes:
+        reach: largest shift, in voxels.
+        difference: the running mean, for every shift; None before there is one.
         best: (rows, columns) by which the MR has to move, in voxels of the volume as it was given; (0, 0) where no
             agreement lies within reach.
     """
 
-    def __init__(self, reach: int) -> None:
+    def __init__(self, reach: int, difference: Tensor | None = None) -> None:
         self.best = (0, 0)
-        self._reach = reach
+        self.reach = reach
         self._shifts = [(row, column) for row in range(-reach, reach + 1) for column in range(-reach, reach + 1)]
         # A distant shift has to be better by this share, or else noise would choose.
         distance = torch.tensor([float(row**2 + column**2) for row, column in self._shifts])
         self._handicap = 1 + RELUCTANCE * distance / max(reach, 1) ** 2
-        self._difference: Tensor | None = None
+        self.difference: Tensor | None = None
+        if difference is not None:
+            self._choose(difference)
 
-    def update(self, mr: Tensor, us: Tensor, valid: Tensor, flipped: Sequence[int] = ()) -> None:
+    def update(
+        self, mr: Tensor, us: Tensor, valid: Tensor, flipped: Sequence[int] = (), transposed: bool = False
+    ) -> None:
         """Learn from shallow features (slice, channel, height, width) of both translations.
 
         Args:
@@ -43,25 +49,29 @@ class Offset:
             us: of the translated US.
             valid: (slice, 1, height, width), bool.
             flipped: axes along which both are mirrored, by which a shift changes its sign.
+            transposed: whether rows and columns were exchanged before that.
         """
         if len(self._shifts) == 1:
             return
         with torch.no_grad():
-            found = _differences(c7x7(mr), c7x7(us), valid, self._reach)
-        mirrored = (_mirrored(shift, flipped) for shift in self._shifts)
+            found = _differences(c7x7(mr), c7x7(us), valid, self.reach)
+        mirrored = (_mirrored(shift, flipped, transposed) for shift in self._shifts)
         difference = torch.stack([found[row, column] for row, column in mirrored]).cpu()
-        if self._difference is not None:
-            difference = MEMORY * self._difference + (1 - MEMORY) * difference
-        self._difference = difference
+        if self.difference is not None:
+            difference = MEMORY * self.difference + (1 - MEMORY) * difference
+        self._choose(difference)
+
+    def _choose(self, difference: Tensor) -> None:
+        self.difference = difference
         best = self._shifts[int((difference * self._handicap).argmin())]
         # Least at the rim means that the difference still falls there: no agreement was found, only a slope.
-        self.best = best if max(map(abs, best)) < self._reach else (0, 0)
+        self.best = best if max(map(abs, best)) < self.reach else (0, 0)
 
     def matched(
-        self, mr: Tensor, us: Tensor, valid: Tensor, flipped: Sequence[int] = ()
+        self, mr: Tensor, us: Tensor, valid: Tensor, flipped: Sequence[int] = (), transposed: bool = False
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The parts of both pictures, and of the mask, that lie on each other at the best shift."""
-        return _overlap(mr, us, valid, _mirrored(self.best, flipped))
+        return _overlap(mr, us, valid, _mirrored(self.best, flipped, transposed))
 
 
 def _differences(mr: Tensor, us: Tensor, valid: Tensor, reach: int) -> Tensor:
@@ -88,7 +98,9 @@ def _differences(mr: Tensor, us: Tensor, valid: Tensor, reach: int) -> Tensor:
     return total / (correlation(inside, inside) * mr.shape[1]).clamp(min=1)
 
 
-def _mirrored(shift: tuple[int, int], flipped: Sequence[int]) -> tuple[int, int]:
+def _mirrored(shift: tuple[int, int], flipped: Sequence[int], transposed: bool) -> tuple[int, int]:
+    if transposed:
+        shift = (shift[1], shift[0])
     return (-shift[0] if 2 in flipped else shift[0], -shift[1] if 3 in flipped else shift[1])
 
 
