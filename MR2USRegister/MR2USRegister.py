@@ -204,7 +204,7 @@ class MR2USRegisterLogic(ScriptedLoadableModuleLogic):
         pose: Any = None,
         region: Any = None,
         *,
-        translation: Literal["acmt", "none"] = "acmt",
+        translation: Literal["acmt", "pmt", "unsb", "none"] = "acmt",
         registration: Literal["anatomy-aware"] = "anatomy-aware",
         preset: Literal["fast", "balanced", "paper"] = "balanced",
         seed: int = 0,
@@ -223,7 +223,7 @@ class MR2USRegisterLogic(ScriptedLoadableModuleLogic):
             trus: volume node that stays.
             pose: linear transform node from MR to TRUS; None where the images lie right already.
             region: markups ROI node around what is registered in the TRUS; None for all that it shows.
-            translation: ``acmt``, or ``none`` to compare the images as they are.
+            translation: ``acmt``, ``pmt``, ``unsb``, or ``none`` to compare the images as they are.
             registration: method.
             preset: how fine the networks work.
             seed: of everything that is random.

@@ -89,7 +89,7 @@ class Case:
     usedStart: str
 
     # Registration and what came of it.
-    translation: Annotated[str, Choice(["acmt", "none"]), Default("acmt")]
+    translation: Annotated[str, Choice(["acmt", "pmt", "unsb", "none"]), Default("acmt")]
     registration: Annotated[str, Choice(["anatomy-aware"]), Default("anatomy-aware")]
     preset: Annotated[str, Choice(["fast", "balanced", "paper"]), Default("balanced")]
     seed: Annotated[int, WithinRange(0, 999999)]

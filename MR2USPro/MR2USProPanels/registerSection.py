@@ -36,7 +36,12 @@ class RegisterSection(Section):
         self._layout = 0
         self._translation = ChoiceBox(
             self.ui.translationComboBox,
-            {"acmt": _("ACMT: both to one intermediate modality"), "none": _("None: compare the images as they are")},
+            {
+                "acmt": _("ACMT: both to one intermediate modality"),
+                "pmt": _("PMT: both to one, by a discriminator"),
+                "unsb": _("UNSB: the MR to the look of the TRUS"),
+                "none": _("None: compare the images as they are"),
+            },
             lambda key: self._set("translation", key),
         )
         self._preset = ChoiceBox(

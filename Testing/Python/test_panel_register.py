@@ -125,6 +125,15 @@ def test_says_what_is_missing(panel, slicerApp):
     picture(slicerApp, panel, "empty")
 
 
+def test_every_translation_can_be_chosen(panel, case, slicerApp):
+    widget = widgets(panel, "Register").translationComboBox
+    for key in ("pmt", "unsb", "none", "acmt"):
+        choose(slicerApp, widget, key, ["acmt", "pmt", "unsb", "none"])
+        assert case.translation == key
+    choose(slicerApp, widget, "unsb", ["acmt", "pmt", "unsb", "none"])
+    picture(slicerApp, panel, "translation")
+
+
 def test_the_mr_lies_at_the_start_while_it_is_aligned(panel, case, images, slicerApp):
     mr, us, _ = images
     align = widgets(panel, "Align")

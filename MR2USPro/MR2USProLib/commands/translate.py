@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from .. import pipeline
 from ..devices import prepare
+from ..errors import InputError
 from ..outputs import staged, write_json
 from ..progress import SILENT, Progress
 from ..provenance import Record
@@ -46,6 +47,8 @@ def run(
     with staged(out) as folder:
         place = prepare(device, threads)
         trained = read_weights(weights) if weights else None
+        if trained is not None and trained.part("translation", method) is None:
+            raise InputError(f"The weights hold no translation: give weights that 'mr2us train' wrote for {method}.")
         pair = pipeline.pair_up(Volume.read(mr), Volume.read(us), initial=initial, region_mm=fixed_roi, preset=preset)
         pose, pose_file = named_file(initial)
         parameters = {
