@@ -78,8 +78,8 @@ def overlay_cuts(
     for panels, moving, gland in zip(sheet.panels, (before, after), (before_gland, after_gland), strict=True):
         warm = Window.of(moving)
         for axes, cut in zip(panels, cuts, strict=True):
-            _show(axes, _overlaid(grey(cut.sample(fixed)), warm(cut.sample(moving))))
-            _contours(axes, cut, fixed_gland, gland)
+            show(axes, overlaid(grey(cut.sample(fixed)), warm(cut.sample(moving))))
+            contours(axes, cut, fixed_gland, gland)
     return Picture(
         "MR over TRUS",
         png(sheet.figure),
@@ -120,8 +120,8 @@ def checkerboard_cuts(
             squares = np.floor(points / square_mm).sum(axis=-1) % 2 == 0
             trus, mr = grey(cut.sample(fixed)), warm(cut.sample(moving))
             picture = np.where(squares[..., None], trus[..., None], mr[..., None] * _pale(MR))
-            _show(axes, picture)
-            _contours(axes, cut, fixed_gland, gland)
+            show(axes, picture)
+            contours(axes, cut, fixed_gland, gland)
     return Picture(
         "Checkerboard of TRUS and MR",
         png(sheet.figure),
@@ -153,7 +153,7 @@ def translated_pair(
     for number, volume in enumerate(volumes):
         window = Window.of(volume)
         for panels, cuts in zip(sheet.panels, rows, strict=True):
-            _show(panels[number], window(cuts[number].sample(volume)))
+            show(panels[number], window(cuts[number].sample(volume)))
     return Picture(
         "MR and TRUS in one intermediate modality",
         png(sheet.figure),
@@ -179,7 +179,7 @@ def deformation_grid(fixed: Volume, displacement: Volume, point_mm: ArrayLike | 
     longest = max(float(length.array.max()), 1e-3)
     step_mm = 5.0
     for axes, below, cut in zip(*sheet.panels, cuts, strict=True):
-        _show(axes, 0.75 * grey(cut.sample(fixed)))
+        show(axes, 0.75 * grey(cut.sample(fixed)))
         axes.add_collection(LineCollection(_lattice(cut, displacement, shift, step_mm), colors=TRUS, linewidths=0.8))
         colours = below.imshow(
             np.ma.masked_invalid(cut.sample(length)),
@@ -223,7 +223,7 @@ def _places(cuts: tuple[Cut, ...]) -> list[str]:
     return [cut.place for cut in cuts]
 
 
-def _show(axes: Axes, picture: NDArray[np.floating]) -> None:
+def show(axes: Axes, picture: NDArray[np.floating]) -> None:
     """Grey (rows, columns) or colour (rows, columns, 3), from 0 to 1."""
     axes.imshow(np.clip(picture, 0, 1), cmap="gray", vmin=0, vmax=1, interpolation="bilinear", aspect="auto")
 
@@ -237,7 +237,7 @@ def _grey_row(
 ) -> None:
     window = window or Window.of(volume)
     for axes, cut in zip(panels, cuts, strict=True):
-        _show(axes, window(cut.sample(volume, interpolation)))
+        show(axes, window(cut.sample(volume, interpolation)))
 
 
 def _pale(colour: str) -> NDArray[np.float64]:
@@ -245,13 +245,13 @@ def _pale(colour: str) -> NDArray[np.float64]:
     return (np.asarray(to_rgb(colour)) + 1.0) / 2.0
 
 
-def _overlaid(trus: NDArray[np.floating], mr: NDArray[np.floating]) -> NDArray[np.floating]:
+def overlaid(trus: NDArray[np.floating], mr: NDArray[np.floating]) -> NDArray[np.floating]:
     """Grey TRUS under orange MR, which covers the more the brighter it is."""
     cover = 0.6 * mr[..., None]
     return trus[..., None] * (1 - cover) + np.asarray(to_rgb(MR)) * cover
 
 
-def _contours(axes: Axes, cut: Cut, fixed_gland: Volume | None, moving_gland: Volume | None) -> None:
+def contours(axes: Axes, cut: Cut, fixed_gland: Volume | None, moving_gland: Volume | None) -> None:
     """The glands' outlines; the moving one is dashed, so that both show where they coincide."""
     from scipy.ndimage import gaussian_filter
 

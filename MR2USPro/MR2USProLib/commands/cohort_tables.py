@@ -1,0 +1,171 @@
+"""The paper's Tables I and II for a cohort, and the file with a row for every case and method."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..evaluation.comparison import Row, Spread, change, spread
+from ..methods import START
+from ..report.page import Mark, Table
+from ..report.tables import written
+
+
+@dataclass(frozen=True)
+class Column:
+    """A figure of Table II.
+
+    Attributes:
+        figure: its name in a row.
+        title: above the column.
+        digits: decimals worth reading.
+        factor: between what is kept and what is shown.
+    """
+
+    figure: str
+    title: str
+    digits: int
+    factor: float = 1.0
+
+
+COLUMNS = (
+    Column("dsc", "DSC", 3),
+    Column("iou", "IoU", 3),
+    Column("asd_mm", "ASD mm", 2),
+    Column("hd95_mm", "HD95 mm", 2),
+    Column("tre_mm", "TRE mm", 2),
+    Column("displacement_error_mm", "Error in the gland mm", 2),
+    Column("he", "HE", 0),
+    Column("he_per_voxel", "HE per voxel", 4),
+    Column("folding", "Folding %", 3, 100.0),
+    Column("seconds", "Seconds", 1),
+)
+
+
+@dataclass(frozen=True)
+class Translated:
+    """A translation in Table I.
+
+    Attributes:
+        name: of the method; ``original`` for the pictures as they are.
+        fid, kid: of the slices of both sides; None where there are too few.
+        edges_mr, edges_us: agreement of smoothed, signed edges with the source.
+        between: correlation between patients.
+        ruler: what the features still see of the sources, as a share of what they saw at first; None for none.
+        collapsed: test cases whose translation collapsed, and all of them.
+        before, after: rows of the start, and of demons on the translated pairs.
+    """
+
+    name: str
+    fid: float | None
+    kid: float | None
+    edges_mr: float
+    edges_us: float
+    between: float
+    ruler: float | None
+    collapsed: tuple[int, int]
+    before: Sequence[Row]
+    after: Sequence[Row]
+
+
+def table_one(translations: Sequence[Translated], extractor: str) -> Table:
+    """How near MR and TRUS come, what is left of their edges, and how much a fixed, simple registration gains.
+
+    Args:
+        translations: the original first.
+        extractor: whose features FID and KID compare.
+    """
+    first = translations[0]
+    lines: list[tuple[str | Mark, ...]] = [
+        (
+            one.name,
+            _against(one.fid, first.fid, 2),
+            _against(one.kid, first.kid, 4),
+            f"{one.edges_mr:.2f} / {one.edges_us:.2f}",
+            f"{one.between:.2f}",
+            "" if one.ruler is None else f"{one.ruler:.2f}",
+            f"{one.collapsed[0]} of {one.collapsed[1]}",
+            _mean(spread(one.after, "dsc"), 3),
+            changed(one.before, one.after, "dsc", 3, more_is_better=True),
+            _mean(spread(one.after, "tre_mm"), 2),
+            changed(one.before, one.after, "tre_mm", 2, more_is_better=False),
+        )
+        for one in translations
+    ]
+    columns = (
+        "Translation", f"FID ({extractor})", f"KID ({extractor})", "Edges kept MR / TRUS", "Between patients", "Ruler",
+        "Collapsed", "Demons DSC", "against the start", "Demons TRE mm", "against the start",
+    )  # fmt: skip
+    return Table("Table I: the translations", columns, tuple(lines))
+
+
+def table_two(rows: Mapping[str, Sequence[Row]]) -> Table:
+    """Every method's figures as mean ± standard deviation, and what it changed against the start.
+
+    Args:
+        rows: of each method by its name, the start among them.
+    """
+    shown = [column for column in COLUMNS if any(spread(of, column.figure).count for of in rows.values())]
+    scored = {figure: any(spread(of, figure).count for of in rows.values()) for figure in ("dsc", "tre_mm")}
+    lines: list[tuple[str | Mark, ...]] = []
+    for method, of in rows.items():
+        cells: list[str | Mark] = [method, str(len(of))]
+        for column in shown:
+            none = method == START and column.figure in ("he", "he_per_voxel", "folding", "seconds")
+            cells.append("" if none else _spread(spread(of, column.figure), column))
+        for figure, digits, more in (("dsc", 3, True), ("tre_mm", 2, False)):
+            if scored[figure]:
+                same = method == START
+                cells.append("" if same else changed(rows[START], of, figure, digits, more_is_better=more))
+        lines.append(tuple(cells))
+    columns = ["Method", "Pairs", *(column.title for column in shown)]
+    columns += [f"{title} against the start" for title, figure in (("DSC", "dsc"), ("TRE", "tre_mm")) if scored[figure]]
+    return Table("Table II: the registrations", tuple(columns), tuple(lines))
+
+
+def changed(
+    before: Sequence[Row], after: Sequence[Row], figure: str, digits: int, *, more_is_better: bool
+) -> str | Mark:
+    """A mean change with its p and the share of pairs that got worse; coloured where it is no chance (p < 0.05)."""
+    found = change(before, after, figure, more_is_better=more_is_better)
+    if not found.count:
+        return ""
+    sign = "+" if found.mean >= 0 else "−"
+    p = "" if found.p != found.p else f"p {found.p:.2g}, " if found.p >= 0.001 else "p < 0.001, "
+    text = f"{sign}{abs(found.mean):.{digits}f} ({p}{found.worse:.0%} worse)"
+    return Mark(text, (found.mean > 0) == more_is_better if found.p < 0.05 else None)
+
+
+def write_rows(path: Path, rows: Sequence[Row]) -> None:
+    """A CSV file with a line for every case and method; what was not measured is empty."""
+    figures = [column.figure for column in COLUMNS] + ["displacement_mean_mm"]
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        table = csv.writer(stream)
+        table.writerow(["case", "patient", "fold", "method", *figures])
+        for row in rows:
+            values = [row.figures.get(figure) for figure in figures]
+            cells = ["" if value is None else f"{value:.6g}" for value in values]
+            table.writerow([row.case, row.patient, "" if row.fold is None else row.fold, row.method, *cells])
+
+
+def _spread(found: Spread, column: Column) -> str:
+    if not found.count:
+        return ""
+    mean, sd = (value * column.factor for value in (found.mean, found.sd))
+    return f"{mean:.{column.digits}f}" + (f" ± {sd:.{column.digits}f}" if sd == sd else "")
+
+
+def _mean(found: Spread, digits: int) -> str:
+    return f"{found.mean:.{digits}f}" if found.count else ""
+
+
+def _against(value: float | None, original: float | None, digits: int) -> str:
+    """A distance, and by what share it is smaller than the original's."""
+    if value is None:
+        return written(value)
+    less = (
+        "" if not original or value == original else f" ({(value - original) / abs(original):+.0%})".replace("-", "−")
+    )
+    return written(value, digits=digits) + less

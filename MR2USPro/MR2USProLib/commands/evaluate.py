@@ -1,0 +1,116 @@
+"""``evaluate``: methods compared on a cohort, each tested on patients that it never saw."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..cohort import read_cohort
+from ..devices import prepare
+from ..errors import InputError
+from ..evaluation.comparison import Row
+from ..methods import START, TABLE_II, Method
+from ..outputs import staged, write_json
+from ..progress import SILENT, Progress
+from ..provenance import Record
+from ..study import Plan, Study
+from .cohort_tables import table_one, table_two, write_rows
+
+if TYPE_CHECKING:
+    from .. import pipeline
+    from ..devices import Device
+
+
+def run(
+    *,
+    out: Path,
+    cohort: Path,
+    methods: Sequence[str] = (),
+    folds: int = 4,
+    fit_only: bool = False,
+    preset: pipeline.Preset = "fast",
+    iterations: int | None = None,
+    initial: str = "none",
+    inception_weights: Path | None = None,
+    seed: int = 0,
+    device: Device = "auto",
+    threads: int | None = None,
+    announce: Callable[[str], None] = lambda text: None,
+    progress: Progress = SILENT,
+) -> Record:
+    """Compare methods on a cohort; write ``cases.csv``, ``tables.md``, ``report.html`` and ``report.json`` to ``out``.
+
+    Everything that is finished is kept in ``out``, and a second call with the same settings goes on from there; methods
+    may be added.
+
+    Args:
+        out: folder for all of it.
+        cohort: CSV of the cohort; see :func:`~MR2USProLib.cohort.read_cohort`.
+        methods: names such as ``acmt+anatomy-aware``; those of the paper's Table II where none are given.
+        folds: parts into which the patients are split.
+        fit_only: fit everything to each pair, without training.
+        preset: size of the networks' grid.
+        iterations: of every training or fit.
+        initial: the start of cases without labels.
+        inception_weights: file with the weights of the Inception network for FID and KID.
+        seed: of the folds, the boxes and all networks.
+        device: where the networks run.
+        threads: at most so many.
+        announce: told, in a sentence, where an earlier call is gone on with.
+        progress: told about every piece of the work.
+
+    Raises:
+        InputError: the cohort or a method is none, a file cannot be read, or ``out`` holds another evaluation.
+        Cancelled: the user asked to stop; what is finished is kept.
+    """
+    from ..report.page import render
+    from ..report.tables import markdown
+    from .cohort_sections import registration_section, translated_of, translation_section, verdict
+    from .sections import facts
+
+    if iterations is not None and iterations < 1:
+        raise InputError("Nothing is learned in fewer than one iteration: give --iterations 1 or more.")
+    cases = read_cohort(cohort)
+    asked = tuple(dict.fromkeys(Method.named(name) for name in methods)) or TABLE_II
+    # The fixed, simple registration behind every translation, for Table I.
+    yardsticks = [Method(name, "demons") for name in dict.fromkeys(["none", *(m.translation for m in asked)])]
+    place = prepare(device, threads)
+    plan = Plan(preset, folds, fit_only, iterations, initial, seed)
+    study = Study(cases, tuple(dict.fromkeys([*asked, *yardsticks])), plan, out, place)
+    done, pieces = study.done()
+    if done:
+        announce(f"Going on with an evaluation of which {done} of {pieces} pieces are done.")
+    parameters = {**asdict(plan), "methods": ", ".join(map(str, asked)), "device": place, "threads": threads}
+    record = Record("evaluate", parameters, {"cohort": cohort, "inception_weights": inception_weights})
+    with record.timed("evaluate"):
+        study.run(progress.named("Evaluate").part(0.0, 0.98))
+    by_method: dict[str, list[Row]] = {}
+    for row in study.rows():
+        by_method.setdefault(row.method, []).append(row)
+    translations, extractor = translated_of(study, by_method, inception_weights)
+    shown = {name: by_method[name] for name in (START, *map(str, asked))}
+    tables = [table_one(translations, extractor), table_two(shown)]
+    with staged(out) as folder:
+        write_rows(folder / "cases.csv", [row for rows in by_method.values() for row in rows])
+        (folder / "tables.md").write_text("\n".join(map(markdown, tables)), "utf-8")
+        sections = [registration_section(study, shown, tables[1]), translation_section(study, tables[0])]
+        record.results = {"pieces": pieces, "pieces_from_before": done, "means": _means(shown)}
+        page = render("Methods compared on a cohort", verdict(shown), sections, facts(record))
+        (folder / "report.html").write_text(page, "utf-8")
+        write_json(folder / "report.json", record.as_dict())
+    progress.named("Evaluate").report(1.0)
+    return record
+
+
+def _means(rows: Mapping[str, Sequence[Row]]) -> dict[str, dict[str, float]]:
+    """The mean of every figure of every method, where any case has it."""
+    found: dict[str, dict[str, float]] = {}
+    for method, of in rows.items():
+        figures = sorted({name for row in of for name in row.figures})
+        known = {name: [v for row in of if (v := row.figures.get(name)) is not None] for name in figures}
+        found[method] = {name: float(np.mean(values)) for name, values in known.items() if values}
+    return found

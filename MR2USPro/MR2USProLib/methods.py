@@ -1,0 +1,64 @@
+"""The methods that are compared: a translation with a registration behind it, by the names of the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .errors import InputError
+
+START = "start"
+"""The row of no method at all: the pair at its start."""
+
+TRANSLATIONS = ("none", "unsb", "pmt", "acmt")
+NETWORKS = ("diffusemorph", "fsdiffreg", "anatomy-aware", "voxelmorph")
+WITHOUT_NETWORK = ("simpleitk", "demons")
+
+
+@dataclass(frozen=True, order=True)
+class Method:
+    """A translation and the registration behind it, as ``acmt+anatomy-aware``."""
+
+    translation: str
+    registration: str
+
+    def __str__(self) -> str:
+        return f"{self.translation}+{self.registration}"
+
+    @property
+    def learns(self) -> bool:
+        """Whether the registration is a network."""
+        return self.registration in NETWORKS
+
+    @staticmethod
+    def named(text: str) -> Method:
+        """The method of this name; a registration alone is one without translation.
+
+        Raises:
+            InputError: there is no such translation or registration.
+        """
+        translation, _, registration = text.strip().rpartition("+")
+        method = Method(translation or "none", registration)
+        if method.translation not in TRANSLATIONS or method.registration not in (*NETWORKS, *WITHOUT_NETWORK):
+            raise InputError(
+                f"There is no method '{text.strip()}' (--methods): join one of {', '.join(TRANSLATIONS)} and one of "
+                f"{', '.join((*NETWORKS, *WITHOUT_NETWORK))} with a plus, as in acmt+anatomy-aware."
+            )
+        return method
+
+
+TABLE_II = tuple(
+    map(
+        Method.named,
+        (
+            "none+simpleitk",
+            "none+voxelmorph",
+            "none+diffusemorph",
+            "none+fsdiffreg",
+            "unsb+fsdiffreg",
+            "pmt+fsdiffreg",
+            "acmt+fsdiffreg",
+            "acmt+anatomy-aware",
+        ),
+    )
+)
+"""What the paper crosses in its Table II, the last being MR2US-Pro; before them the rivals that everyone has."""

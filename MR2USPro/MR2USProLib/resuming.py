@@ -1,0 +1,63 @@
+"""What tells one long piece of work on a cohort from another, so that none goes on in the folder of another."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from . import __version__
+from .cohort import Case
+from .errors import InputError
+from .outputs import whole, write_json
+from .provenance import fingerprint
+
+
+def identity(settings: Mapping[str, Any], cases: Sequence[Case]) -> dict[str, Any]:
+    """Everything that decides the results: settings, version, and the cohort by the hashes of its files.
+
+    Args:
+        settings: by name; numbers, texts, truths or None.
+        cases: the cohort.
+    """
+    cohort = {}
+    for case in sorted(cases, key=lambda case: case.name):
+        hashes = {role: fingerprint(file)["sha256"] for role, file in case.files.items() if file is not None}
+        cohort[case.name] = {"patient": case.patient, **hashes}
+    return {"settings": {**settings, "version": __version__}, "cohort": cohort}
+
+
+def check_same(path: Path, mine: Mapping[str, Any], what: str) -> bool:
+    """See that a folder holds the work that is meant, or none; whether it holds it.
+
+    Args:
+        path: where :func:`remember` wrote.
+        mine: what :func:`identity` gives.
+        what: the kind of work, for people.
+
+    Raises:
+        InputError: it holds another.
+    """
+    if not path.is_file():
+        return False
+    try:
+        there = json.loads(path.read_text("utf-8"))
+        settings, cohort = there["settings"], there["cohort"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} cannot be read: give another folder with --out.") from error
+    for name, value in mine["settings"].items():
+        if settings.get(name) != value:
+            raise InputError(
+                f"{path.parent} holds {what} with the {name.replace('_', ' ')} {settings.get(name)} and not {value}: "
+                "give the same settings to go on, or another folder with --out."
+            )
+    if cohort != mine["cohort"]:
+        raise InputError(f"{path.parent} holds {what} of another cohort: give another folder with --out.")
+    return True
+
+
+def remember(path: Path, mine: Mapping[str, Any]) -> None:
+    """Write down what the folder holds from now on."""
+    with whole(path) as draft:
+        write_json(draft, mine)

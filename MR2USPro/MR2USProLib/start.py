@@ -1,0 +1,76 @@
+"""Where every method starts on a case of a cohort, so that what differs afterwards is the method's.
+
+Labels serve for this and for scoring, never for a method: where a case has them, the two glands' boxes are drawn as a
+hurried hand draws them, their middles are laid on each other, and the box in the TRUS is what is registered. Without
+labels the pose in the headers, or whatever ``initial`` names, is the start.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from . import pipeline
+from .cohort import Case
+from .errors import InputError
+from .volume import Volume
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+
+    from .evaluation.labels import Labels
+    from .registration.boxes import Box
+
+
+@dataclass(frozen=True)
+class Started:
+    """A case, read and brought to its start.
+
+    Attributes:
+        case: which.
+        mr, us: the images as they are.
+        mr_labels, us_labels: what was drawn in them; None where the case has no labels.
+        boxes: drawn around the gland in the MR and in the TRUS; None without labels.
+        truth: TRUS to MR points, LPS mm; None where it is not known.
+        pair: both images on the networks' grid, the MR carried there by the start.
+    """
+
+    case: Case
+    mr: Volume
+    us: Volume
+    mr_labels: Labels | None
+    us_labels: Labels | None
+    boxes: tuple[Box, Box] | None
+    truth: sitk.Transform | None
+    pair: pipeline.Pair
+
+
+def started(case: Case, *, preset: pipeline.Preset, initial: str = "none", seed: int = 0) -> Started:
+    """Read a case and bring it to its start.
+
+    Args:
+        case: which.
+        preset: size of the networks' grid.
+        initial: the start of a case without labels; see :func:`.registration.initial.initial_transform`.
+        seed: of how the boxes are drawn; the case's name decides with it.
+
+    Raises:
+        InputError: a file of the case cannot be read, its labels do not match, or its images do not overlap.
+    """
+    from .evaluation.labels import check_pair, read_labels
+    from .registration.boxes import centred, drawn_boxes
+    from .registration.transforms import read_transform
+
+    try:
+        mr, us = Volume.read(case.mr), Volume.read(case.us)
+        truth = read_transform(case.truth) if case.truth else None
+        if case.mr_label is None or case.us_label is None:
+            pair = pipeline.pair_up(mr, us, initial=initial, preset=preset)
+            return Started(case, mr, us, None, None, None, truth, pair)
+        moving, fixed = read_labels(case.mr_label), read_labels(case.us_label)
+        check_pair(moving, fixed)
+        boxes = drawn_boxes(moving.gland, fixed.gland, case.name, seed)
+        pair = pipeline.pair_up(mr, us, initial=centred(*boxes), region_mm=boxes[1].region_mm, preset=preset)
+    except InputError as error:
+        raise InputError(f"The case '{case.name}' cannot be used: {error}") from error
+    return Started(case, mr, us, moving, fixed, boxes, truth, pair)

@@ -1,0 +1,218 @@
+"""What a cohort teaches, and what is done with it on a pair: the stages of the pipeline, for many pairs.
+
+A translation is learned from pairs at their start, a registration from those pairs translated. Where there is nothing
+learned, both are fitted to the pair at hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .methods import WITHOUT_NETWORK
+from .progress import SILENT, Progress
+from .volume import Volume
+
+if TYPE_CHECKING:
+    from .pipeline import Pair
+    from .registration.pair import Images
+    from .translation.collapse import Health
+    from .weights import Part
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A network and how it was learned.
+
+    Attributes:
+        part: the network, for a file of weights.
+        history: every figure at every iteration, by name.
+        complaint: what is wrong with it, in a sentence; empty where nothing is.
+    """
+
+    part: Part
+    history: Mapping[str, list[float]]
+    complaint: str = ""
+
+
+@dataclass(frozen=True)
+class TranslatedPair:
+    """Both images in the modality in which they are registered.
+
+    Attributes:
+        mr, us: (k, j, i) float32 in [-1, 1].
+        health: what the translation was measured to be; None where there was none.
+    """
+
+    mr: NDArray[np.float32]
+    us: NDArray[np.float32]
+    health: Health | None = None
+
+    def images(self, pair: Pair) -> Images:
+        """As the registration takes them."""
+        from .registration.pair import Images
+
+        return Images(self.mr, self.us, pair.valid, pair.us.grid.spacing_mm)
+
+
+def learn_translation(
+    name: str,
+    pairs: Sequence[Pair],
+    *,
+    iterations: int | None = None,
+    checkpoint: Path | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+    progress: Progress = SILENT,
+) -> Learned:
+    """Train a translation on pairs; with a checkpoint it goes on from there.
+
+    Args:
+        name: ``acmt``, ``pmt`` or ``unsb``.
+        pairs: those of the training patients, at their start.
+        iterations: of the training; as many as suit a cohort if not given.
+        checkpoint: a file in which the training is kept while it runs.
+        seed: of all that is random.
+        device: of torch.
+        progress: told about every iteration.
+
+    Raises:
+        Cancelled: the user asked to stop.
+        InputError: bad pictures, or a checkpoint of another training.
+    """
+    from .translation.cohort import Case
+    from .translation.training import MANY_PAIRS, train
+
+    schedule = None if iterations is None else replace(MANY_PAIRS, iterations=iterations)
+    trained = train(
+        name,  # type: ignore[arg-type]  # the caller chose from the names
+        [Case(pair.mr.array, pair.us.array, pair.valid) for pair in pairs],
+        schedule=schedule,
+        checkpoint=checkpoint,
+        seed=seed,
+        device=device,
+        progress=progress,
+    )
+    return Learned(trained.part(), trained.history, " ".join(trained.health.reasons))
+
+
+def translated(
+    name: str,
+    pair: Pair,
+    part: Part | None,
+    *,
+    iterations: int | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+    progress: Progress = SILENT,
+) -> TranslatedPair:
+    """A pair in the modality in which it is registered: translated by a trained network, or by one fitted to it.
+
+    Args:
+        name: ``acmt``, ``pmt``, ``unsb``, or ``none`` for the pair as it is with its grey levels in [-1, 1].
+        pair: at its start.
+        part: the trained network; without one, one is fitted to the pair.
+        iterations: of that fit; as many as suit one pair if not given.
+        seed: of all that is random.
+        device: of torch.
+        progress: told about every iteration.
+
+    Raises:
+        Cancelled: the user asked to stop.
+        InputError: bad pictures.
+    """
+    from .translation.masking import normalised
+    from .translation.training import ONE_PAIR, translate_pair
+    from .translation.translating import translate_with
+
+    pictures = pair.mr.array, pair.us.array, pair.valid
+    if name == "none":
+        return TranslatedPair(normalised(pair.mr.array, pair.valid), normalised(pair.us.array, pair.valid))
+    if part is not None:
+        found = translate_with(part, *pictures, device=device, progress=progress)
+    else:
+        schedule = None if iterations is None else replace(ONE_PAIR, iterations=iterations)
+        found = translate_pair(
+            *pictures,
+            method=name,  # type: ignore[arg-type]  # the caller chose from the names
+            schedule=schedule,
+            seed=seed,
+            device=device,
+            progress=progress,
+        )
+    return TranslatedPair(found.mr, found.us, found.health)
+
+
+def learn_registration(
+    name: str,
+    images: Sequence[Images],
+    *,
+    iterations: int | None = None,
+    checkpoint: Path | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+    progress: Progress = SILENT,
+) -> Learned:
+    """Train a registration on translated pairs; the arguments and errors are those of :func:`learn_translation`."""
+    from .registration.methods import named
+    from .registration.training import train
+
+    method = named(name).for_cohort(len(images))
+    if iterations is not None:
+        method = type(method)(replace(method.settings, iterations=iterations))
+    trained = train(method, images, checkpoint=checkpoint, seed=seed, device=device, progress=progress)
+    return Learned(trained.part(), trained.history)
+
+
+def deformed(
+    name: str,
+    pair: Pair,
+    translation: TranslatedPair,
+    part: Part | None,
+    *,
+    iterations: int | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+    progress: Progress = SILENT,
+) -> Volume:
+    """The displacement (k, j, i, 3) in mm LPS beyond the start, on the pair's grid, fixed to moving.
+
+    Args:
+        name: of a network, or ``simpleitk`` or ``demons``, which have none.
+        pair: at its start.
+        translation: what the registration sees.
+        part: the trained network; without one, one is fitted to the pair.
+        iterations: of that fit; as many as suit one pair if not given.
+        seed: of all that is random.
+        device: of torch.
+        progress: told about every iteration.
+
+    Raises:
+        Cancelled: the user asked to stop.
+        InputError: there is no such registration, or the weights are not its own.
+    """
+    from .registration.classical import register_classically
+    from .registration.demons import register_by_demons
+    from .registration.methods import named
+    from .registration.training import fit, register_with
+
+    grid = pair.us.grid
+    if name in WITHOUT_NETWORK:
+        register = register_classically if name == "simpleitk" else register_by_demons
+        moving, fixed = Volume(translation.mr, grid), Volume(translation.us, grid)
+        return register(moving, fixed, pair.valid, progress=progress)
+    images = translation.images(pair)
+    if part is not None:
+        progress.report(0.0, "Registering")
+        found = register_with(part, images, device=device)
+    else:
+        method = named(name)()
+        if iterations is not None:
+            method = type(method)(replace(method.settings, iterations=iterations))
+        found = fit(method, images, seed=seed, device=device, progress=progress)
+    return Volume(grid.voxels_to_mm(found.displacement), grid)
