@@ -18,10 +18,16 @@ from ..volume import Volume
 from .cohort_tables import Translated
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from ..cohort import Case
+    from ..evaluation.interiors import Interiors
+    from ..progress import Progress
     from ..start import Started
     from ..study import Study
+    from ..training import TranslatedPair
 
+SIDES = ("mr", "us")
 MOST_PATIENTS = 20
 """So many patients' pictures are correlated with each other; that says what more would."""
 
@@ -69,8 +75,10 @@ def translation_section(study: Study, table: Table) -> Section:
         "FID and KID compare slices that cross the gland: MR with TRUS for the original, the translated MR with the "
         "TRUS for UNSB, and both translated for the rest. They cannot tell a collapse, as two sets of one picture have "
         "a distance of 0; the columns after them can: the share of smoothed, signed edges that is kept (1 all), the "
-        "correlation between different patients (near 1 for a template), and what the features that measure the losses "
-        "still see. Demons is one fixed, simple registration (diffeomorphic demons) on the translated pair."
+        "correlation between different patients (near 1 for a template), what the features that measure the losses "
+        "still see, how alike the grey levels inside the two glands are (1 the same histogram), and in how many pairs "
+        "the inside is darker than the rim. Demons is one fixed, simple registration (diffeomorphic demons) on the "
+        "translated pair."
     )
     cases = [study.started(case) for case in study.pictured]
     pictures = {
@@ -87,36 +95,70 @@ def translation_section(study: Study, table: Table) -> Section:
 
 
 def translated_of(
-    study: Study, rows: Mapping[str, Sequence[Row]], inception_weights: Path | None
-) -> tuple[list[Translated], str]:
-    """What Table I says of the original and of every translation, and whose features FID and KID compare."""
+    study: Study, rows: Mapping[str, Sequence[Row]], inception_weights: Path | None, progress: Progress
+) -> list[Translated]:
+    """What Table I says of the original and of every translation.
+
+    Raises:
+        InputError: the Inception weights are none.
+    """
+    from ..evaluation.distributions import InceptionFeatures, ProxyFeatures, distance
     from ..translation.collapse import between_patients
 
+    features = ProxyFeatures() if inception_weights is None else InceptionFeatures(inception_weights)
     cases = [case for fold in study.folds for case in fold]
     few = _one_each(cases)
+    valid = [study.started(case).pair.valid for case in few]
     found = []
-    for name in ("none", *study.networks):
+    names = ("none", *study.networks)
+    for name, _ in zip(names, progress.steps(len(names), "comparing distributions"), strict=False):
         seen = {case.name: study.translation(case, name) for case in cases}
-        valid = [study.started(case).pair.valid for case in few]
-        between = max(
-            between_patients([getattr(seen[case.name], side) for case in few], valid) for side in ("mr", "us")
+        mr, us = (
+            [x for c in cases for x in _crossing(study.started(c), getattr(seen[c.name], side))] for side in SIDES
         )
+        between = [between_patients([getattr(seen[case.name], side) for case in few], valid) for side in SIDES]
         health = [study.health(case, name) for case in cases] if name != "none" else []
+        insides = [inside for case in cases if (inside := _insides(study.started(case), seen[case.name]))]
         found.append(
             Translated(
-                "original" if name == "none" else name,
-                None,
-                None,
-                float(np.mean([h["signed_mr"] for h in health])) if health else 1.0,
-                float(np.mean([h["signed_us"] for h in health])) if health else 1.0,
-                between,
-                float(np.mean([h["ruler"] for h in health])) if health else None,
-                (sum(bool(h["reasons"]) for h in health), len(cases)),
-                rows[START],
-                rows[f"{name}+demons"],
+                name="original" if name == "none" else name,
+                distance=distance(mr, us, features) if min(len(mr), len(us)) > 1 else None,
+                edges=tuple(float(np.mean([h[f"signed_{side}"] for h in health])) if health else 1.0 for side in SIDES),
+                between=max(between),
+                ruler=float(np.mean([h["ruler"] for h in health])) if health else None,
+                alike=float(np.mean([i.alike for i in insides])) if insides else None,
+                darker=tuple(float(np.mean([getattr(i, f"darker_{side}") > 0 for i in insides])) for side in SIDES)
+                if insides
+                else None,
+                collapsed=(sum(bool(h["reasons"]) for h in health), len(cases)),
+                before=rows[START],
+                after=rows[f"{name}+demons"],
             )
         )
-    return found, "none"
+    return found
+
+
+def _crossing(case: Started, picture: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """The slices of a picture (k, j, i) on the pair's grid that cross the gland; all of them where it is not known."""
+    if case.us_labels is None:
+        return list(picture)
+    gland = case.us_labels.gland
+    there = Volume(gland.array.astype(np.uint8), gland.grid).resampled(case.pair.us.grid, interpolation="nearest").array
+    return list(picture[there.any(axis=(1, 2))])
+
+
+def _insides(case: Started, seen: TranslatedPair) -> Interiors | None:
+    """The two glands at the start, where they are known."""
+    from ..evaluation.interiors import interiors
+
+    if case.mr_labels is None or case.us_labels is None:
+        return None
+    grid, pose = case.pair.us.grid, case.pair.initial
+    glands = []
+    for labels, transform in ((case.mr_labels, pose), (case.us_labels, None)):
+        mask = Volume(labels.gland.array.astype(np.uint8), labels.gland.grid)
+        glands.append(mask.resampled(grid, transform, "nearest").array > 0)
+    return interiors(seen.mr, seen.us, glands[0], glands[1], case.pair.valid, grid.spacing_mm)
 
 
 def _one_each(cases: Sequence[Case]) -> list[Case]:

@@ -6,11 +6,15 @@ import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..evaluation.comparison import Row, Spread, change, spread
 from ..methods import START
 from ..report.page import Mark, Table
 from ..report.tables import written
+
+if TYPE_CHECKING:
+    from ..evaluation.distributions import Distance
 
 
 @dataclass(frozen=True)
@@ -46,46 +50,47 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Translated:
-    """A translation in Table I.
+    """A translation in Table I. Pairs of values are of the MR and of the TRUS.
 
     Attributes:
         name: of the method; ``original`` for the pictures as they are.
-        fid, kid: of the slices of both sides; None where there are too few.
-        edges_mr, edges_us: agreement of smoothed, signed edges with the source.
-        between: correlation between patients.
+        distance: FID and KID of the slices of both sides; None where there are too few.
+        edges: agreement of smoothed, signed edges with the source.
+        between: correlation between patients, the larger of both.
         ruler: what the features still see of the sources, as a share of what they saw at first; None for none.
+        alike: overlap of the glands' histograms; None without labels.
+        darker: share of the pairs whose gland is darker inside than at its rim; None without labels.
         collapsed: test cases whose translation collapsed, and all of them.
         before, after: rows of the start, and of demons on the translated pairs.
     """
 
     name: str
-    fid: float | None
-    kid: float | None
-    edges_mr: float
-    edges_us: float
+    distance: Distance | None
+    edges: tuple[float, ...]
     between: float
     ruler: float | None
+    alike: float | None
+    darker: tuple[float, ...] | None
     collapsed: tuple[int, int]
     before: Sequence[Row]
     after: Sequence[Row]
 
 
-def table_one(translations: Sequence[Translated], extractor: str) -> Table:
+def table_one(translations: Sequence[Translated]) -> Table:
     """How near MR and TRUS come, what is left of their edges, and how much a fixed, simple registration gains.
 
     Args:
         translations: the original first.
-        extractor: whose features FID and KID compare.
     """
-    first = translations[0]
     lines: list[tuple[str | Mark, ...]] = [
         (
             one.name,
-            _against(one.fid, first.fid, 2),
-            _against(one.kid, first.kid, 4),
-            f"{one.edges_mr:.2f} / {one.edges_us:.2f}",
-            f"{one.between:.2f}",
-            "" if one.ruler is None else f"{one.ruler:.2f}",
+            *_distances(one.distance, translations[0].distance),
+            " / ".join(map(_two, one.edges)),
+            _two(one.between),
+            _two(one.ruler),
+            _two(one.alike),
+            "" if one.darker is None else " / ".join(f"{share:.0%}" for share in one.darker),
             f"{one.collapsed[0]} of {one.collapsed[1]}",
             _mean(spread(one.after, "dsc"), 3),
             changed(one.before, one.after, "dsc", 3, more_is_better=True),
@@ -94,11 +99,14 @@ def table_one(translations: Sequence[Translated], extractor: str) -> Table:
         )
         for one in translations
     ]
+    whose = {one.distance.extractor for one in translations if one.distance is not None}
+    of = "" if whose == {"Inception"} else " (own features, not Inception's)"
     columns = (
-        "Translation", f"FID ({extractor})", f"KID ({extractor})", "Edges kept MR / TRUS", "Between patients", "Ruler",
-        "Collapsed", "Demons DSC", "against the start", "Demons TRE mm", "against the start",
+        "Translation", f"FID{of}", f"KID{of}", "Edges kept MR / TRUS", "Between patients", "Ruler", "Insides alike",
+        "Darker inside MR / TRUS", "Collapsed", "Demons DSC", "against the start", "Demons TRE mm", "against the start",
     )  # fmt: skip
-    return Table("Table I: the translations", columns, tuple(lines))
+    slices = max((one.distance.slices[0] for one in translations if one.distance is not None), default=0)
+    return Table(f"Table I: the translations ({slices} slices of either side)", columns, tuple(lines))
 
 
 def table_two(rows: Mapping[str, Sequence[Row]]) -> Table:
@@ -161,11 +169,16 @@ def _mean(found: Spread, digits: int) -> str:
     return f"{found.mean:.{digits}f}" if found.count else ""
 
 
-def _against(value: float | None, original: float | None, digits: int) -> str:
-    """A distance, and by what share it is smaller than the original's."""
-    if value is None:
-        return written(value)
-    less = (
-        "" if not original or value == original else f" ({(value - original) / abs(original):+.0%})".replace("-", "−")
-    )
-    return written(value, digits=digits) + less
+def _two(value: float | None) -> str:
+    return "" if value is None else written(value)
+
+
+def _distances(found: Distance | None, original: Distance | None) -> tuple[str, str]:
+    """FID and KID, and by what share they differ from the original's."""
+    if found is None or original is None:
+        return written(None), written(None)
+    cells = []
+    for value, first, digits in ((found.fid, original.fid, 2), (found.kid, original.kid, 4)):
+        change = f" ({(value - first) / abs(first):+.0%})".replace("-", "−") if found is not original else ""
+        cells.append(written(value, digits=digits) + change)
+    return cells[0], cells[1]

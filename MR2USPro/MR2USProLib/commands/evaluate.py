@@ -67,6 +67,7 @@ def run(
         InputError: the cohort or a method is none, a file cannot be read, or ``out`` holds another evaluation.
         Cancelled: the user asked to stop; what is finished is kept.
     """
+    from ..evaluation.distributions import InceptionFeatures
     from ..report.page import render
     from ..report.tables import markdown
     from .cohort_sections import registration_section, translated_of, translation_section, verdict
@@ -74,6 +75,8 @@ def run(
 
     if iterations is not None and iterations < 1:
         raise InputError("Nothing is learned in fewer than one iteration: give --iterations 1 or more.")
+    if inception_weights is not None:
+        InceptionFeatures(inception_weights)  # a file that is none is told before hours of work
     cases = read_cohort(cohort)
     asked = tuple(dict.fromkeys(Method.named(name) for name in methods)) or TABLE_II
     # The fixed, simple registration behind every translation, for Table I.
@@ -81,19 +84,20 @@ def run(
     place = prepare(device, threads)
     plan = Plan(preset, folds, fit_only, iterations, initial, seed)
     study = Study(cases, tuple(dict.fromkeys([*asked, *yardsticks])), plan, out, place)
+    working = progress.named("Evaluate")
     done, pieces = study.done()
     if done:
         announce(f"Going on with an evaluation of which {done} of {pieces} pieces are done.")
     parameters = {**asdict(plan), "methods": ", ".join(map(str, asked)), "device": place, "threads": threads}
     record = Record("evaluate", parameters, {"cohort": cohort, "inception_weights": inception_weights})
     with record.timed("evaluate"):
-        study.run(progress.named("Evaluate").part(0.0, 0.98))
+        study.run(working.part(0.0, 0.95))
     by_method: dict[str, list[Row]] = {}
     for row in study.rows():
         by_method.setdefault(row.method, []).append(row)
-    translations, extractor = translated_of(study, by_method, inception_weights)
+    translations = translated_of(study, by_method, inception_weights, working.part(0.95, 1.0))
     shown = {name: by_method[name] for name in (START, *map(str, asked))}
-    tables = [table_one(translations, extractor), table_two(shown)]
+    tables = [table_one(translations), table_two(shown)]
     with staged(out) as folder:
         write_rows(folder / "cases.csv", [row for rows in by_method.values() for row in rows])
         (folder / "tables.md").write_text("\n".join(map(markdown, tables)), "utf-8")
@@ -102,7 +106,6 @@ def run(
         page = render("Methods compared on a cohort", verdict(shown), sections, facts(record))
         (folder / "report.html").write_text(page, "utf-8")
         write_json(folder / "report.json", record.as_dict())
-    progress.named("Evaluate").report(1.0)
     return record
 
 
