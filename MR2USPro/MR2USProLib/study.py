@@ -157,6 +157,10 @@ class Study:
                     found.append(Row(case.name, case.patient, self._fold(n), method, figures))
         return found
 
+    def training_cases(self, n: int) -> list[Case]:
+        """The cases that train the networks of a fold: all of the patients that it does not test."""
+        return [case for other, fold in enumerate(self.folds) if other != n for case in fold]
+
     def translation(self, case: Case, name: str) -> TranslatedPair:
         """A test case's translation, as it was kept; as the network that saw its patient never made it."""
         pair = self.started(case).pair
@@ -204,7 +208,7 @@ class Study:
             file = self._weights_file(n, name)
             learned = learn_translation(
                 name,
-                [self.started(case).pair for case in self._training(n)],
+                [self.started(case).pair for case in self.training_cases(n)],
                 iterations=self.plan.iterations,
                 checkpoint=file.with_suffix(".checkpoint"),
                 seed=self.plan.seed,
@@ -232,7 +236,7 @@ class Study:
 
     def _learning_behind(self, n: int, method: Method) -> Callable[[Progress], None]:
         def work(progress: Progress) -> None:
-            file, training = self._weights_file(n, str(method)), self._training(n)
+            file, training = self._weights_file(n, str(method)), self.training_cases(n)
             pairs = [self.started(case).pair for case in training]
             seen = self._translations_of(n, method.translation, pairs, progress.part(0.0, 0.05))
             learned = learn_registration(
@@ -301,9 +305,6 @@ class Study:
     def _started(self, case: Case) -> Started:
         plan = self.plan
         return started(case, preset=plan.preset, initial=plan.initial, seed=plan.seed)
-
-    def _training(self, n: int) -> list[Case]:
-        return [case for other, fold in enumerate(self.folds) if other != n for case in fold]
 
     def _part(self, n: int, name: str, role: Role) -> Part | None:
         if self.plan.fit_only or name == "none":
