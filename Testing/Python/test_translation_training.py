@@ -13,7 +13,7 @@ from MR2USProLib.translation.cohort import COHORT, Case, draw, prepare
 from MR2USProLib.translation.critic import PatchCritic
 from MR2USProLib.translation.method import PUBLISHED, Networks
 from MR2USProLib.translation.pmt import PmtSettings
-from MR2USProLib.translation.training import Schedule, _Run, method_of, train
+from MR2USProLib.translation.training import Run, Schedule, method_of, train
 from MR2USProLib.translation.translating import translate_with
 from MR2USProLib.translation.unsb import UnsbSettings
 from MR2USProLib.weights import Part, Weights, read_weights, write_weights
@@ -66,7 +66,7 @@ def test_every_network_learns(method):
     fresh = method_of(method, SETTINGS[method])
     schedule = Schedule(1, slices=2)
     pairs = [prepare(patient(0))]
-    run = _Run(fresh, pairs, schedule, 0)
+    run = Run(fresh, pairs, schedule, 0)
     run.iterate()
     for player, network in fresh.players().items():
         assert any(not torch.equal(a, b) for a, b in zip(before[player], network.parameters(), strict=True)), player

@@ -104,22 +104,20 @@ class Trained:
         return self.translator.part()
 
 
+KINDS: dict[Name, Callable[[Any], Method]] = {"acmt": Acmt, "pmt": Pmt, "unsb": Unsb}
+SETTINGS: dict[Name, type[Settings]] = {"acmt": AcmtSettings, "pmt": PmtSettings, "unsb": UnsbSettings}
+
+
 def method_of(name: Name, settings: Settings | None = None) -> Method:
     """The method of this name with fresh weights, drawn by torch's global generator.
 
     Raises:
         ValueError: settings of another method.
     """
-    kinds: dict[str, tuple[Callable[[Any], Method], type[Settings]]] = {
-        "acmt": (Acmt, AcmtSettings),
-        "pmt": (Pmt, PmtSettings),
-        "unsb": (Unsb, UnsbSettings),
-    }
-    make, told = kinds[name]
-    settings = settings or told()
-    if not isinstance(settings, told):
+    settings = settings or SETTINGS[name]()
+    if not isinstance(settings, SETTINGS[name]):
         raise ValueError(f"{type(settings).__name__} are not for {name}.")
-    return make(settings)
+    return KINDS[name](settings)
 
 
 def train(
@@ -161,7 +159,7 @@ def train(
         raise InputError("There is no pair to learn from: give a cohort with at least one.")
     with torch.random.fork_rng(devices=[]), _few_threads(settings):
         torch.manual_seed(seed)
-        run = _Run(method_of(method, settings).to(device), pairs, schedule, seed)
+        run = Run(method_of(method, settings).to(device), pairs, schedule, seed)
         if start is not None:
             run.start(start)
         kept = time.monotonic()
@@ -183,7 +181,7 @@ def train(
         return run.conclude()
 
 
-class _Run:
+class Run:
     """A run in the middle: networks, optimisers, the average, and what was seen so far."""
 
     def __init__(self, method: Method, pairs: list[Prepared], schedule: Schedule, seed: int) -> None:
