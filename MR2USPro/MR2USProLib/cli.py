@@ -236,9 +236,21 @@ def register(
     translation: Annotated[
         Literal["acmt", "pmt", "unsb", "none"], typer.Option(help="Modality translation before the registration.")
     ] = "acmt",
-    registration: Annotated[Literal["anatomy-aware"], typer.Option(help="The registration network.")] = "anatomy-aware",
+    registration: Annotated[
+        Literal["anatomy-aware", "fsdiffreg", "diffusemorph", "voxelmorph"],
+        typer.Option(help="The registration network."),
+    ] = "anatomy-aware",
     preset: PresetOption = "balanced",
     fixed_roi: FixedRoi = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Trained networks; what they do not hold is fitted to the pair.")
+    ] = None,
+    no_refine: Annotated[
+        bool, typer.Option("--no-refine", help="Take a trained registration as it is, without fitting it to the pair.")
+    ] = False,
+    incompressible: Annotated[
+        bool, typer.Option("--incompressible", help="Let the tissue change its volume as little as possible.")
+    ] = False,
     moving_label: Annotated[
         Path | None, typer.Option(help="Labels of the MR, to score the result; the method never sees them.")
     ] = None,
@@ -261,6 +273,9 @@ def register(
             registration=registration,
             preset=preset,
             fixed_roi=_numbers("--fixed-roi", fixed_roi, 6, float),
+            weights=weights,
+            refine=not no_refine,
+            incompressible=incompressible,
             moving_label=moving_label,
             fixed_label=fixed_label,
             seed=seed,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from .errors import InputError
 from .progress import SILENT, Progress
@@ -33,6 +33,7 @@ Matcher = Literal["auto", "layers", "sift", "orb", "loftr"]
 Fill = Literal["kriging", "dip", "linear", "none"]
 Preset = Literal["fast", "balanced", "paper"]
 TranslationMethod = Literal["acmt", "pmt", "unsb"]
+RegistrationMethod = Literal["anatomy-aware", "fsdiffreg", "diffusemorph", "voxelmorph"]
 VoxelSize = float | Sequence[float] | None
 """Edge of cubic voxels in mm, or the edges along x, y and z; None for the default."""
 
@@ -97,6 +98,22 @@ class Registration:
     fitted: FittedDeformation
     transform: sitk.Transform
     warped: Volume
+
+    def uncertainty(self) -> Volume | None:
+        """Standard deviation of the deformation in mm on the pair's grid; None where the method knows none."""
+        spread = self.fitted.uncertainty_mm
+        return None if spread is None else Volume(spread, self.pair.us.grid)
+
+    def uncertainty_at(self, points_mm: ArrayLike) -> NDArray[np.float64]:
+        """That standard deviation at points (n, 3) of the TRUS, LPS mm; NaN outside what was registered."""
+        from scipy.ndimage import map_coordinates
+
+        points = np.asarray(points_mm, dtype=np.float64).reshape(-1, 3)
+        spread = self.uncertainty()
+        if spread is None:
+            return np.full(len(points), np.nan)
+        index = spread.grid.to_index(points)[:, ::-1].T
+        return map_coordinates(spread.array.astype(np.float64), index, order=1, mode="constant", cval=np.nan)
 
 
 def reconstruct(
@@ -339,15 +356,34 @@ def register(
     pair: Pair,
     *,
     translation: TranslationMethod | Literal["none"] = "acmt",
+    registration: RegistrationMethod = "anatomy-aware",
     weights: Weights | None = None,
+    refine: bool = True,
+    incompressible: bool = False,
     seed: int = 0,
     device: str = "cpu",
     progress: Progress = SILENT,
 ) -> Registration:
-    """Find the deformation on the translated pair and apply it to the original MR."""
-    from .registration.anatomy_aware import AnatomyAware
+    """Find the deformation on the translated pair and apply it to the original MR.
+
+    Args:
+        mr: the moving image.
+        us: the fixed image.
+        pair: both on the networks' grid.
+        translation: what comes before.
+        registration: which network.
+        weights: trained networks; what they do not hold is fitted to the pair.
+        refine: whether a trained registration is fitted to the pair for a few iterations more.
+        incompressible: hold the volume of the tissue, softly.
+        seed: of the fits and of the samples.
+        device: of torch.
+        progress: told about the stages ``Translate`` and ``Register``.
+
+    Raises:
+        InputError: weights of another method, or an option that the method has no use for.
+    """
+    from .registration.fitting import register_pair
     from .registration.pair import Images
-    from .registration.training import fit
     from .registration.transforms import composite, warp
     from .translation.masking import normalised
 
@@ -360,9 +396,12 @@ def register(
         else (normalised(pair.mr.array, pair.valid), normalised(pair.us.array, pair.valid))
     )
     registering = progress.named("Register")
-    fitted = fit(
-        AnatomyAware(),
+    fitted = register_pair(
         Images(moving, fixed, pair.valid, pair.us.grid.spacing_mm),
+        registration,
+        weights.part("registration", registration) if weights is not None else None,
+        refine=refine,
+        incompressible=incompressible,
         seed=seed,
         device=device,
         progress=registering,

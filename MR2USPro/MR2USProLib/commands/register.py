@@ -15,6 +15,7 @@ from ..outputs import staged, write_json
 from ..progress import SILENT, Progress
 from ..provenance import Record
 from ..volume import Volume
+from ..weights import read_weights
 
 if TYPE_CHECKING:
     from ..devices import Device
@@ -28,7 +29,7 @@ class Scored:
     Attributes:
         residual: the displacement (LPS mm, on the fixed grid) beyond the initial alignment, which is no deformation.
         metrics: what ``metrics.json`` holds: ``before`` and ``after`` (where labels were given), ``deformation``,
-            and ``translation`` (where there was one).
+            ``uncertainty`` (where the method knows one) and ``translation`` (where there was one).
     """
 
     mr: Volume
@@ -47,9 +48,12 @@ def run(
     fixed: Path,
     initial: str = "none",
     translation: pipeline.TranslationMethod | Literal["none"] = "acmt",
-    registration: Literal["anatomy-aware"] = "anatomy-aware",
+    registration: pipeline.RegistrationMethod = "anatomy-aware",
     preset: pipeline.Preset = "balanced",
     fixed_roi: tuple[float, ...] | None = None,
+    weights: Path | None = None,
+    refine: bool = True,
+    incompressible: bool = False,
     moving_label: Path | None = None,
     fixed_label: Path | None = None,
     seed: int = 0,
@@ -58,6 +62,8 @@ def run(
     progress: Progress = SILENT,
 ) -> tuple[Scored, Record]:
     """Register a pair and write warped, displacement, transform, translated pair, metrics and reports to ``out``.
+
+    Also ``uncertainty.nrrd`` (mm, on the networks' grid) where the method knows one.
 
     Raises:
         InputError: an image, label or transform cannot be read, the two images do not overlap, or ``out`` cannot be
@@ -74,6 +80,7 @@ def run(
     with staged(out) as folder:
         place = prepare(device, threads)
         mr, us = Volume.read(moving), Volume.read(fixed)
+        trained = read_weights(weights) if weights else None
         moving_labels = read_labels(moving_label) if moving_label else None
         fixed_labels = read_labels(fixed_label) if fixed_label else None
         pair = pipeline.pair_up(mr, us, initial=initial, region_mm=fixed_roi, preset=preset)
@@ -84,6 +91,8 @@ def run(
             "registration": registration,
             "preset": preset,
             "fixed_roi": fixed_roi,
+            "refine": refine if weights else None,
+            "incompressible": incompressible,
             "seed": seed,
             "device": place,
             "threads": threads,
@@ -92,13 +101,24 @@ def run(
             "moving": moving,
             "fixed": fixed,
             "initial": pose_file,
+            "weights": weights,
             "moving_label": moving_label,
             "fixed_label": fixed_label,
         }
         record = Record("register", parameters, inputs)
         with record.timed("register"):
             result = pipeline.register(
-                mr, us, pair, translation=translation, seed=seed, device=place, progress=progress
+                mr,
+                us,
+                pair,
+                translation=translation,
+                registration=registration,
+                weights=trained,
+                refine=refine,
+                incompressible=incompressible,
+                seed=seed,
+                device=place,
+                progress=progress,
             )
         displacement = displacement_on(us.grid, result.transform)
         start = displacement_on(us.grid, result.pair.initial)
@@ -111,6 +131,9 @@ def run(
         if result.translation is not None:
             Volume(result.translation.mr, pair.us.grid).write(folder / "mr_translated.nrrd")
             Volume(result.translation.us, pair.us.grid).write(folder / "us_translated.nrrd")
+        uncertainty = result.uncertainty()
+        if uncertainty is not None:
+            uncertainty.write(folder / "uncertainty.nrrd")
         if moving_labels is not None:
             warp(moving_labels.map, us.grid, result.transform, label=True).write(folder / "warped_label.nrrd")
         write_json(folder / "metrics.json", scored.metrics)
@@ -141,6 +164,9 @@ def _metrics(
         "folding": folding(displacement).as_dict(),
         "harmonic_energy": harmonic_energy(residual).as_dict(),
     }
+    if result.fitted.uncertainty_mm is not None:
+        spread = result.fitted.uncertainty_mm[result.pair.valid]
+        metrics["uncertainty"] = {"mean_mm": float(spread.mean()), "p95_mm": float(np.percentile(spread, 95))}
     if result.translation is not None:
         metrics["translation"] = asdict(result.translation.health)
     metrics["valid_share_of_region"] = float(np.mean(result.pair.valid))

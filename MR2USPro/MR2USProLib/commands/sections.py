@@ -114,14 +114,18 @@ def registration_sections(scored: Scored) -> list[Section]:
         ),
         tables,
     )
-    deformation = Section(
-        "Deformation",
-        (deformation_sentence(scored.metrics["deformation"]),),
-        (
-            pictures.deformation_grid(us, scored.residual, centre_of(us, glands[0])),
-            charts.loss_curves(registration.fitted.history),
-        ),
-    )
+    text = [deformation_sentence(scored.metrics["deformation"])]
+    if "uncertainty" in scored.metrics:
+        spread = scored.metrics["uncertainty"]
+        text.append(
+            f"Under other noise of the diffusion the field moves by {spread['mean_mm']:.2f} mm on average (standard "
+            f"deviation; 95 % of the region below {spread['p95_mm']:.2f} mm). That is how loosely the pair holds it, "
+            "and no bound on its error."
+        )
+    shown = [pictures.deformation_grid(us, scored.residual, centre_of(us, glands[0]))]
+    if registration.fitted.history:
+        shown.append(charts.loss_curves(registration.fitted.history))
+    deformation = Section("Deformation", tuple(text), tuple(shown))
     sections = [overlay, deformation]
     if registration.translation is not None:
         sections.append(translation_section(registration.pair, registration.translation))

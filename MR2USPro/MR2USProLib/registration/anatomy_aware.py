@@ -135,6 +135,10 @@ class AnatomyAware(Method):
             loss = terms["total"] = loss + settings.lambda_volume * terms["volume"]
         return Losses(loss, terms, displacement.detach())
 
+    def displacement(self, network: Network, moving: Tensor, fixed: Tensor, noised: Tensor, time: Tensor) -> Tensor:
+        """The velocity followed forwards."""
+        return resize(integrate(network(moving, fixed, noised, time).velocity), fixed.shape[2:])
+
     def fields(self, network: Network, moving: Tensor, fixed: Tensor, noised: Tensor, time: Tensor) -> Fields:
         """The velocity followed forwards and backwards."""
         velocity = network(moving, fixed, noised, time).velocity

@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from . import losses
-from .deformation import inverted, warp
-from .method import Batch, Fields, Losses, Method, Network, Settings
+from .deformation import warp
+from .method import Batch, Losses, Method, Network, Settings
 from .score_unet import ResidualBlock, ScoreUNet, draw_orthogonal
 
 ENCODER = (16, 32, 32, 32, 32)
@@ -155,7 +155,7 @@ class DiffuseMorph(Method):
         """The local correlation of each voxel as it counts."""
         return agreement
 
-    def fields(self, network: Network, moving: Tensor, fixed: Tensor, noised: Tensor, time: Tensor) -> Fields:
-        """The displacement, and its inverse by iteration."""
-        displacement = network(moving, fixed, noised, time).displacement
-        return Fields(displacement, inverted(displacement))
+    def displacement(self, network: Network, moving: Tensor, fixed: Tensor, noised: Tensor, time: Tensor) -> Tensor:
+        """What the second network gives."""
+        found: Tensor = network(moving, fixed, noised, time).displacement
+        return found

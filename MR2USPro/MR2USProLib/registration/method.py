@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ..errors import InputError
 from ..weights import Part
+from .deformation import inverted
 from .diffusion import STEPS, NoiseSchedule
 from .pair import Images, to_tensor
 
@@ -140,8 +141,13 @@ class Method(ABC):
         """The loss of a batch, with times and noise drawn by torch's generator."""
 
     @abstractmethod
+    def displacement(self, network: Network, moving: Tensor, fixed: Tensor, noised: Tensor, time: Tensor) -> Tensor:
+        """The field that a network gives, (batch, 3, depth, height, width) in voxels along (i, j, k)."""
+
     def fields(self, network: Network, moving: Tensor, fixed: Tensor, noised: Tensor, time: Tensor) -> Fields:
-        """The deformations that a network gives; with the clean fixed picture at time 0 this is inference."""
+        """That field and its inverse, which is found by iteration."""
+        there = self.displacement(network, moving, fixed, noised, time)
+        return Fields(there, inverted(there))
 
     def noised(self, fixed: Tensor, first: int | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """The fixed pictures with noise of random times.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from ..errors import InputError
 from ..weights import Part
 from .anatomy_aware import AnatomyAware
@@ -11,8 +9,6 @@ from .diffusemorph import DiffuseMorph
 from .fsdiffreg import FSDiffReg
 from .method import Method
 from .voxelmorph import VoxelMorph
-
-Name = Literal["anatomy-aware", "fsdiffreg", "diffusemorph", "voxelmorph"]
 
 METHODS: dict[str, type[Method]] = {m.name: m for m in (AnatomyAware, FSDiffReg, DiffuseMorph, VoxelMorph)}
 

@@ -113,6 +113,18 @@ def fit(
     return replace(register_with(trained, images, device=device), history=trained.history)
 
 
+def loaded(part: Part, *, device: str = "cpu") -> Trained:
+    """The network of a part, ready to be used.
+
+    Raises:
+        InputError: it is no registration network of this version.
+    """
+    method = method_of(part)
+    network = method.network()
+    method.load(network, part)
+    return Trained(method, Acceleration.chosen(method, device).place(network, method), {})
+
+
 def register_with(trained: Trained | Part, images: Images, *, device: str = "cpu") -> FittedDeformation:
     """The deformation that a network gives, at time 0 with the clean fixed picture.
 
@@ -120,10 +132,7 @@ def register_with(trained: Trained | Part, images: Images, *, device: str = "cpu
         InputError: a part that is no registration network of this version.
     """
     if isinstance(trained, Part):
-        method = method_of(trained)
-        network = method.network()
-        method.load(network, trained)
-        trained = Trained(method, Acceleration.chosen(method, device).place(network, method), {})
+        trained = loaded(trained, device=device)
     method, shape = trained.method, images.fixed.shape
     moving, fixed = (to_tensor(x, method.unit).to(device) for x in images.filled())
     if not device.startswith("cuda"):  # the same pair twice: on a CPU that is faster than once

@@ -118,6 +118,10 @@ class VoxelMorph(Method):
         loss = similarity + self.settings.smoothness * smooth
         return Losses(loss, {"total": loss, "similarity": similarity, "smoothness": smooth}, displacement.detach())
 
+    def displacement(self, network: Network, moving: Tensor, fixed: Tensor, noised: Tensor, time: Tensor) -> Tensor:
+        """The velocity followed forwards."""
+        return resize(integrate(self._velocity(network, moving, fixed), INTEGRATION_STEPS), fixed.shape[2:])
+
     def fields(self, network: Network, moving: Tensor, fixed: Tensor, noised: Tensor, time: Tensor) -> Fields:
         """The velocity followed forwards and backwards."""
         velocity = self._velocity(network, moving, fixed)

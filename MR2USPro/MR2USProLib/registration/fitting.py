@@ -1,0 +1,66 @@
+"""The registration of the pair at hand: by a network fitted to it, or by a trained one, refined on it or not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..errors import InputError
+from ..progress import SILENT, Progress
+from ..weights import Part
+from .anatomy_aware import INCOMPRESSIBLE, AnatomyAware
+from .method import Method
+from .methods import method_of, named
+from .pair import FittedDeformation, Images
+from .training import FieldListener, loaded, register_with, train
+from .uncertainty import spread_mm
+
+
+def register_pair(
+    images: Images,
+    name: str,
+    part: Part | None = None,
+    *,
+    refine: bool = True,
+    incompressible: bool = False,
+    seed: int = 0,
+    device: str = "cpu",
+    progress: Progress = SILENT,
+    on_field: FieldListener = lambda field: None,
+) -> FittedDeformation:
+    """The deformation between two pictures, with its uncertainty where the method knows one.
+
+    Args:
+        images: the pair.
+        name: the method.
+        part: its trained network; one is fitted to the pair if not given.
+        refine: whether a trained network is fitted to the pair for a few iterations more.
+        incompressible: whether the fit holds the volume of the tissue, softly.
+        seed: of the fit and of the samples.
+        device: ``cpu`` or ``cuda``.
+        progress: told about each iteration.
+        on_field: offered the field of the moment.
+
+    Raises:
+        Cancelled: the user asked to stop.
+        InputError: there is no such method, the weights are of another, or an option means nothing here.
+    """
+    if part is None and not refine:
+        raise InputError(f"There is no trained {name} to take as it is: give --weights, or drop --no-refine.")
+    method = named(name)() if part is None else method_of(part).refining()
+    if incompressible:
+        method = _incompressible(method, refine)
+    if part is not None and not refine:
+        trained = loaded(part, device=device)
+    else:
+        fitting = progress.part(0.0, 0.95)
+        trained = train(method, [images], start=part, seed=seed, device=device, progress=fitting, on_field=on_field)
+    spread = spread_mm(trained, images, seed=seed, device=device, progress=progress.part(0.95, 1.0))
+    found = register_with(trained, images, device=device)
+    progress.report(1.0)
+    return replace(found, history=trained.history, uncertainty_mm=spread)
+
+
+def _incompressible(method: Method, refine: bool) -> Method:
+    if not isinstance(method, AnatomyAware) or not refine:
+        raise InputError("Only a fit of anatomy-aware can hold the volume: drop --incompressible.")
+    return AnatomyAware(replace(method.settings, lambda_volume=INCOMPRESSIBLE))
