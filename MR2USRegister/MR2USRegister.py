@@ -205,8 +205,10 @@ class MR2USRegisterLogic(ScriptedLoadableModuleLogic):
         region: Any = None,
         *,
         translation: Literal["acmt", "pmt", "unsb", "none"] = "acmt",
-        registration: Literal["anatomy-aware"] = "anatomy-aware",
+        registration: Literal["anatomy-aware", "fsdiffreg", "diffusemorph", "voxelmorph"] = "anatomy-aware",
         preset: Literal["fast", "balanced", "paper"] = "balanced",
+        weights: str | Path | None = None,
+        incompressible: bool = False,
         seed: int = 0,
         device: Literal["auto", "cpu", "cuda"] = "auto",
         mrSegmentation: Any = None,
@@ -224,8 +226,11 @@ class MR2USRegisterLogic(ScriptedLoadableModuleLogic):
             pose: linear transform node from MR to TRUS; None where the images lie right already.
             region: markups ROI node around what is registered in the TRUS; None for all that it shows.
             translation: ``acmt``, ``pmt``, ``unsb``, or ``none`` to compare the images as they are.
-            registration: method.
+            registration: the network that finds the deformation; only the first and the last never fold.
             preset: how fine the networks work.
+            weights: file of trained networks of these methods, which are then refined on this pair; without one, and
+                for what it does not hold, networks are fitted to this pair alone.
+            incompressible: charge the fit for changes of the tissue's volume (``anatomy-aware`` only).
             seed: of everything that is random.
             device: where the networks run.
             mrSegmentation: for scoring only, with ``trusSegmentation``: the prostate and landmarks, by equal names.
@@ -249,6 +254,8 @@ class MR2USRegisterLogic(ScriptedLoadableModuleLogic):
             "translation": translation,
             "registration": registration,
             "preset": preset,
+            "weights": str(weights) if weights else None,
+            "incompressible": incompressible,
             "seed": seed,
             "device": device,
         }

@@ -90,7 +90,11 @@ class Case:
 
     # Registration and what came of it.
     translation: Annotated[str, Choice(["acmt", "pmt", "unsb", "none"]), Default("acmt")]
-    registration: Annotated[str, Choice(["anatomy-aware"]), Default("anatomy-aware")]
+    registration: Annotated[
+        str, Choice(["anatomy-aware", "fsdiffreg", "diffusemorph", "voxelmorph"]), Default("anatomy-aware")
+    ]
+    incompressible: bool
+    weightsFile: str
     preset: Annotated[str, Choice(["fast", "balanced", "paper"]), Default("balanced")]
     seed: Annotated[int, WithinRange(0, 999999)]
     mrSegmentation: vtkMRMLSegmentationNode
@@ -100,6 +104,7 @@ class Case:
     deformation: vtkMRMLGridTransformNode
     translatedMr: vtkMRMLScalarVolumeNode
     translatedUs: vtkMRMLScalarVolumeNode
+    uncertainty: vtkMRMLScalarVolumeNode
     metrics: vtkMRMLTableNode
     registerResults: str
     report: vtkMRMLTextNode

@@ -44,6 +44,18 @@ class RegisterSection(Section):
             },
             lambda key: self._set("translation", key),
         )
+        self._registration = ChoiceBox(
+            self.ui.registrationComboBox,
+            {
+                "anatomy-aware": _("Anatomy-aware diffusion network"),
+                "fsdiffreg": _("FSDiffReg"),
+                "diffusemorph": _("DiffuseMorph"),
+                "voxelmorph": _("VoxelMorph"),
+            },
+            lambda key: self._set("registration", key),
+        )
+        self.ui.weightsPath.nameFilters = (_("Weights") + " (*.safetensors)", _("All files") + " (*)")
+        self.ui.weightsPath.connect("currentPathChanged(QString)", lambda path: self._set("weightsFile", path))
         self._preset = ChoiceBox(
             self.ui.presetComboBox,
             {
@@ -96,7 +108,11 @@ class RegisterSection(Section):
         case = self.case
         assert case is not None
         self._translation.show(case.translation)
+        self._registration.show(case.registration)
         self._preset.show(case.preset)
+        self.ui.incompressibleBox.enabled = case.registration == "anatomy-aware"
+        if self.ui.weightsPath.currentPath != case.weightsFile:
+            self.ui.weightsPath.currentPath = case.weightsFile
         cost = environment().presetText(case.preset)
         self.ui.costLabel.text = _("On this machine: {cost}.").format(cost=cost) if cost else ""
         self.ui.costLabel.visible = bool(cost)
@@ -145,6 +161,8 @@ class RegisterSection(Section):
             translation=case.translation,
             registration=case.registration,
             preset=case.preset,
+            weights=case.weightsFile or None,
+            incompressible=case.incompressible and case.registration == "anatomy-aware",
             seed=case.seed,
             device=device(),
             mrSegmentation=case.mrSegmentation,

@@ -126,6 +126,12 @@ def rows(metrics: Metrics) -> list[Row]:
         Row(_("Harmonic energy"), "", _number(energy["voxel_mean"], 5), "per voxel"),
         Row(_("Region that both images show"), "", _number(100 * metrics["valid_share_of_region"], 0), "%"),
     ]
+    spread = metrics.get("uncertainty")
+    if spread:
+        found += [
+            Row(_("Uncertainty by the diffusion's noise, mean"), "", _number(spread["mean_mm"], 2), "mm"),
+            Row(_("Uncertainty by the diffusion's noise, 95 %"), "", _number(spread["p95_mm"], 2), "mm"),
+        ]
     health = metrics.get("translation")
     if health:
         found += [

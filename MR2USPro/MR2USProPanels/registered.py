@@ -20,7 +20,7 @@ from .sceneNodes import removeNodes
 
 START = "MR2USPro.Start"
 """Attribute of a deformation: the start that it includes, 4x4 from TRUS to MR points, RAS mm, as JSON."""
-NODES = ("warped", "before", "deformation", "translatedMr", "translatedUs", "metrics", "report")
+NODES = ("warped", "before", "deformation", "translatedMr", "translatedUs", "uncertainty", "metrics", "report")
 """Fields that a case and what a registration leaves have in common."""
 STALE = "MR2USPro.Stale"
 """Attribute of a table of targets that were carried by an earlier registration."""
@@ -35,6 +35,8 @@ class Registered:
         before: the MR on the TRUS grid at the start.
         deformation: grid transform that takes the MR onto the TRUS, start included (from parent, mm).
         translatedMr, translatedUs: the pair in the intermediate modality; None without translation.
+        uncertainty: standard deviation of the deformation over the noise of its diffusion, mm; None where the method
+            knows none.
         metrics: table of all figures.
         report: text node with the whole report as HTML.
         figures: the figures by name.
@@ -45,6 +47,7 @@ class Registered:
     deformation: Any = None
     translatedMr: Any = None
     translatedUs: Any = None
+    uncertainty: Any = None
     metrics: Any = None
     report: Any = None
     figures: dict[str, Any] = field(default_factory=dict)
@@ -69,8 +72,12 @@ def loadRegistered(run: Run, start: Any, mr: Any, trus: Any, structures: list[st
     moving = Volume.read(run.job.folder / "mr.nrrd")
     warped = Volume.read(run.file("warped.nrrd"))
     displacement = Volume.read(run.file("displacement.nrrd"))
-    names = [("translatedMr", "mr_translated.nrrd"), ("translatedUs", "us_translated.nrrd")]
-    translated = {key: Volume.read(run.file(name)) for key, name in names if run.file(name).is_file()}
+    files = {
+        "translatedMr": ("mr_translated.nrrd", _("MR, translated")),
+        "translatedUs": ("us_translated.nrrd", _("TRUS, translated")),
+        "uncertainty": ("uncertainty.nrrd", _("Uncertainty (mm)")),
+    }
+    optional = {key: Volume.read(run.file(name)) for key, (name, _title) in files.items() if run.file(name).is_file()}
     page = run.file("report.html").read_text("utf-8")
     before = transforms.warp(moving, warped.grid, start)
     figures = {**run.results, "structures": structures}
@@ -83,10 +90,10 @@ def loadRegistered(run: Run, start: Any, mr: Any, trus: Any, structures: list[st
     found.deformation = mrml.grid_transform_node(displacement, _("MR to TRUS"), into.deformation)
     _reference(found.deformation, mr, trus)
     found.deformation.SetAttribute(START, json.dumps(_ras(start).tolist()))
-    for key, name in (("translatedMr", _("MR, translated")), ("translatedUs", _("TRUS, translated"))):
+    for key, (_name, title) in files.items():
         old = getattr(into, key)
-        if key in translated:
-            setattr(found, key, mrml.volume_node(translated[key], name, old))
+        if key in optional:
+            setattr(found, key, mrml.volume_node(optional[key], title, old))
         else:
             removeNodes(old)
     found.metrics = _table(registerWords.rows(figures), into.metrics)

@@ -29,6 +29,9 @@ def forPanel(message: str) -> str:
         "--fixed-roi": _("the box in the TRUS volume"),
         "--moving-label": _("the segmentation of the MR"),
         "--fixed-label": _("the segmentation of the TRUS volume"),
+        "--registration": _("the registration"),
+        "--weights": _("the trained networks under Advanced"),
+        "--incompressible": _("holding the volume of the tissue"),
         "--preset": _("the preset"),
         "--device": _("the device under Environment"),
     }

@@ -134,6 +134,22 @@ def test_every_translation_can_be_chosen(panel, case, slicerApp):
     picture(slicerApp, panel, "translation")
 
 
+def test_every_registration_can_be_chosen(panel, case, slicerApp):
+    form, keys = widgets(panel, "Register"), ["anatomy-aware", "fsdiffreg", "diffusemorph", "voxelmorph"]
+    form.incompressibleBox.checked = True
+    for key in reversed(keys):
+        choose(slicerApp, form.registrationComboBox, key, keys)
+        assert case.registration == key
+        assert form.incompressibleBox.enabled == (key == "anatomy-aware")
+    assert case.incompressible
+    form.weightsPath.currentPath = "/somewhere/weights.safetensors"
+    slicerApp.process(0.05)
+    assert case.weightsFile == "/somewhere/weights.safetensors"
+    form.advancedBox.collapsed = False
+    choose(slicerApp, form.registrationComboBox, "fsdiffreg", keys)
+    picture(slicerApp, panel, "registration")
+
+
 def test_the_mr_lies_at_the_start_while_it_is_aligned(panel, case, images, slicerApp):
     mr, us, _ = images
     align = widgets(panel, "Align")

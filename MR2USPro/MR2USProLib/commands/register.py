@@ -80,7 +80,7 @@ def run(
     with staged(out) as folder:
         place = prepare(device, threads)
         mr, us = Volume.read(moving), Volume.read(fixed)
-        trained = read_weights(weights) if weights else None
+        trained = read_weights(Path(weights)) if weights else None
         moving_labels = read_labels(moving_label) if moving_label else None
         fixed_labels = read_labels(fixed_label) if fixed_label else None
         pair = pipeline.pair_up(mr, us, initial=initial, region_mm=fixed_roi, preset=preset)
