@@ -18,7 +18,12 @@ BLOCK_PX = (15, 20)
 LONGEST_PX = 1.5
 """No step is longer: beyond, speckle says nothing about the way."""
 
+SHORT_PX = 0.2
+"""After a step as short as that another would find next to nothing."""
+
 FEWEST_BLOCKS = 4
+
+HALVES = np.array([[-0.5, 0.0, 0.5]], np.float32)
 
 AGREES_PX = 1.0
 """A block whose own place lies nearer to the frame's than this agrees with it."""
@@ -55,12 +60,12 @@ def nudged(picture: Picture, weight: Picture, growing: GrowingMap, start: NDArra
         start: [x, y].
         steps: at most so many.
     """
-    offset, terms = start.copy(), None
+    offset, terms, slopes = start.copy(), None, _gradient(picture)
     for _ in range(steps):
         below, seen = seen_from(growing, offset, picture.shape)
-        terms = _Terms(picture, below, weight * (seen > 0.5))
+        terms = _Terms(picture, slopes, below, weight * (seen > 0.5))
         offset = offset - terms.step
-        if np.hypot(*terms.step) < 0.05:
+        if np.hypot(*terms.step) < SHORT_PX:
             break
     assert terms is not None
     return Fit(offset, terms.correlation, terms.brighter)
@@ -77,8 +82,10 @@ def voted(picture: Picture, weight: Picture, growing: GrowingMap, start: NDArray
     """
     below, seen = seen_from(growing, start, picture.shape)
     others = seen - weight
-    below = (below * seen - weight * picture) / np.maximum(others, 0.3)
-    terms = _Terms(picture, below, weight * (others > 0.5))
+    below *= seen
+    below -= weight * picture
+    below /= cv2.max(others, 0.3)
+    terms = _Terms(picture, _gradient(picture), below, weight * (others > 0.5))
     blocks = terms.blocks()
     good = blocks.texture > max(0.1 * middle(blocks.texture), 1e-6)
     if np.count_nonzero(good) < FEWEST_BLOCKS:
@@ -98,7 +105,7 @@ def seen_from(growing: GrowingMap, offset: NDArray[np.float64], shape: tuple[int
     """The map's mean and weight where a frame with this offset and (rows, columns) lies."""
     corner = np.floor(offset).astype(int)
     window = growing.window(int(corner[0]), int(corner[1]), shape[1] + 1, shape[0] + 1)
-    right, down = (np.array([1 - part, part]) for part in offset - corner)
+    right, down = (np.array([1 - part, part], np.float32) for part in offset - corner)
     mean, weight = (cv2.sepFilter2D(part, -1, right, down, anchor=(0, 0))[:-1, :-1] for part in window)
     return np.asarray(mean, np.float32), np.asarray(weight, np.float32)
 
@@ -120,41 +127,39 @@ class _Terms:
         correlation: of the two.
     """
 
-    def __init__(self, picture: Picture, below: Picture, weight: Picture) -> None:
+    def __init__(self, picture: Picture, slopes: tuple[Picture, Picture], below: Picture, weight: Picture) -> None:
         total = float(weight.sum()) + 1e-6
         here, there = (float(np.vdot(weight, part)) / total for part in (picture, below))
-        picture, below = picture - np.float32(here), below - np.float32(there)
-        weighted, mapped = weight * picture, weight * below
-        px, py = _gradient(picture)
+        px, py = slopes
         mx, my = _gradient(below)
         mx *= weight
         my *= weight
-        self._right = 0.5 * (px * mapped - mx * picture), 0.5 * (py * mapped - my * picture)
-        self._texture = mx * px, 0.5 * (mx * py + my * px), my * py
-        self._parts = picture, below, weight, mapped
-        xx, xy, yy = (float(part.sum()) for part in self._texture)
-        xe, ye = (float(part.sum()) for part in self._right)
+        picture, below = picture - np.float32(here), below - np.float32(there)
+        weighted, mapped = weight * picture, weight * below
+        self._parts = picture, below, weight, mapped, px, py, mx, my
+        xx, xy, yx, yy = (float(np.vdot(m, p)) for m in (mx, my) for p in (px, py))
+        xe, ye = (0.5 * float(np.vdot(p, mapped) - np.vdot(m, picture)) for p, m in ((px, mx), (py, my)))
         damping = 1e-3 * abs(xx + yy) + 1e-6
-        self.step = _short(_solved(xx + damping, xy, yy + damping, xe, ye))
+        self.step = _short(_solved(xx + damping, 0.5 * (xy + yx), yy + damping, xe, ye))
         self.brighter = there - here
         power = float(np.vdot(weighted, picture)) * float(np.vdot(mapped, below))
         self.correlation = float(np.vdot(weighted, below)) / np.sqrt(power) if power > 0 else 0.0
 
     def blocks(self) -> _Blocks:
         """The same sums for each block of the frame."""
-        picture, below, weight, mapped = self._parts
+        picture, below, weight, mapped, px, py, mx, my = self._parts
         rows, columns = (n // size for n, size in zip(below.shape, BLOCK_PX, strict=True))
         inside = np.s_[: rows * BLOCK_PX[0], : columns * BLOCK_PX[1]]
 
         def mean(values: NDArray[np.floating]) -> Picture:
-            return cv2.resize(values[inside], (columns, rows), interpolation=cv2.INTER_AREA).astype(np.float32)
+            return np.asarray(cv2.resize(values[inside], (columns, rows), interpolation=cv2.INTER_AREA), np.float32)
 
         error = below - picture
         wrong, power = mean(weight * error * error), mean(mapped * below)
         # The surer, the more the block's texture stands out of what does not fit.
         sureness = np.clip(1 - wrong / np.maximum(power, 1e-6), 0.02, 1) ** 2 / np.maximum(wrong, 1e-6)
-        xx, xy, yy = (mean(part) for part in self._texture)
-        xe, ye = (mean(part) for part in self._right)
+        xx, xy, yy = mean(mx * px), 0.5 * (mean(mx * py) + mean(my * px)), mean(my * py)
+        xe, ye = 0.5 * mean(px * mapped - mx * picture), 0.5 * mean(py * mapped - my * picture)
         return _Blocks(xx, xy, yy, xe, ye, sureness)
 
 
@@ -181,13 +186,9 @@ class _Blocks:
 
 
 def _gradient(picture: Picture) -> tuple[Picture, Picture]:
-    """Central differences along columns and rows, zero on the rim."""
-    along, down = np.zeros_like(picture), np.zeros_like(picture)
-    np.subtract(picture[:, 2:], picture[:, :-2], out=along[:, 1:-1])
-    np.subtract(picture[2:], picture[:-2], out=down[1:-1])
-    along *= 0.5
-    down *= 0.5
-    return along, down
+    """Central differences along columns and rows."""
+    along, down = (cv2.filter2D(picture, -1, kernel) for kernel in (HALVES, HALVES.T))
+    return np.asarray(along, np.float32), np.asarray(down, np.float32)
 
 
 def _solved(xx: float, xy: float, yy: float, x: float, y: float) -> NDArray[np.float64]:

@@ -33,22 +33,31 @@ class GrowingMap:
         value = cv2.copyMakeBorder(picture, 0, 1, 0, 1, cv2.BORDER_REPLICATE)
         value = cv2.sepFilter2D(value, -1, _cubic(fx), _cubic(fy), anchor=(2, 2), borderType=cv2.BORDER_REPLICATE)
         added = cv2.copyMakeBorder(weight, 0, 1, 0, 1, cv2.BORDER_CONSTANT, value=0)
-        right, down = np.array([fx, 1 - fx]), np.array([fy, 1 - fy])
+        right, down = (np.array([part, 1 - part], np.float32) for part in (fx, fy))
         added = cv2.sepFilter2D(added, -1, right, down, anchor=(1, 1), borderType=cv2.BORDER_CONSTANT)
         self._reach(whole, width, height)
         x, y = whole - self._corner
         there = np.s_[y : y + height, x : x + width]
-        total = self._weight[there] + added
-        value -= self._mean[there]
-        value *= added / np.maximum(total, 1e-6)
-        self._mean[there] += value
-        self._weight[there] = np.minimum(total, self._memory)
+        mean, total = self._mean[there], self._weight[there]
+        total += added
+        value -= mean
+        value *= added
+        value /= total + np.float32(1e-6)
+        mean += value
+        if self._memory < float("inf"):
+            np.minimum(total, np.float32(self._memory), out=total)
 
     def window(self, x: int, y: int, width: int, height: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Mean and weight (height, width) of the part whose first pixel is [x, y]; zero where nothing was seen."""
-        mean, weight = np.zeros((height, width), np.float32), np.zeros((height, width), np.float32)
+        """Mean and weight (height, width) of the part whose first pixel is [x, y]; zero where nothing was seen.
+
+        They are to be read at once and not to be written to: the next picture may be blended into them.
+        """
         left, top = x - self._corner[0], y - self._corner[1]
         rows, columns = self._mean.shape
+        if left >= 0 and top >= 0 and left + width <= columns and top + height <= rows:
+            whole = np.s_[top : top + height, left : left + width]
+            return self._mean[whole], self._weight[whole]
+        mean, weight = np.zeros((height, width), np.float32), np.zeros((height, width), np.float32)
         here = np.s_[max(0, -top) : max(0, min(height, rows - top)), max(0, -left) : max(0, min(width, columns - left))]
         there = np.s_[max(0, top) : max(0, min(rows, top + height)), max(0, left) : max(0, min(columns, left + width))]
         mean[here], weight[here] = self._mean[there], self._weight[there]
@@ -80,7 +89,7 @@ class GrowingMap:
         self._corner = self._corner - before
 
 
-def _cubic(shift: float) -> NDArray[np.float64]:
+def _cubic(shift: float) -> NDArray[np.float32]:
     """Four taps that move a row of pixels on by a fraction of one (Catmull and Rom's).
 
     Filtering is faster than warping, and exact where OpenCV's warps round to 1/32 of a pixel.
@@ -88,4 +97,4 @@ def _cubic(shift: float) -> NDArray[np.float64]:
     near, far = np.array([1 - shift, shift]), np.array([2 - shift, 1 + shift])
     inner = 1.5 * near**3 - 2.5 * near**2 + 1
     outer = -0.5 * far**3 + 2.5 * far**2 - 4 * far + 2
-    return np.array([outer[0], inner[0], inner[1], outer[1]])
+    return np.array([outer[0], inner[0], inner[1], outer[1]], np.float32)  # OpenCV is slow with doubles

@@ -188,8 +188,9 @@ class _Search:
 
     def find_missed(self, progress: Progress) -> None:
         """Look for frames without a place on the map of all others, near their neighbours in time."""
-        growing, placed = self._map(), np.flatnonzero(self.placed)
+        placed = np.flatnonzero(self.placed)
         missed = [int(t) for t in np.flatnonzero(~self.placed) if self._shows_tissue(int(t))]
+        growing = self._map() if missed else GrowingMap()
         for step in progress.steps(len(missed), "Looking for the frames that were missed"):
             t = missed[step]
             expected = np.array([np.interp(t, placed, self.offsets[placed, axis]) for axis in (0, 1)])
