@@ -1,0 +1,231 @@
+"""Methods compared on a small cohort: the start, the scores, the folds, going on after a kill, and the tables."""
+
+import csv
+import json
+import multiprocessing
+import os
+
+import numpy as np
+import pytest
+
+from MR2USProLib import pipeline
+from MR2USProLib.cohort import read_cohort
+from MR2USProLib.commands.evaluate import run
+from MR2USProLib.errors import Cancelled, InputError
+from MR2USProLib.methods import TABLE_II, Method
+from MR2USProLib.progress import SILENT, Progress
+from MR2USProLib.registration.boxes import Box
+from MR2USProLib.registration.transforms import map_points
+from MR2USProLib.scoring import figures
+from MR2USProLib.start import started
+from MR2USProLib.study import Plan, Study
+from small_cohort import write_cohort
+
+METHODS = ("acmt+anatomy-aware", "voxelmorph")
+HOW = {"methods": METHODS, "folds": 2, "iterations": 3, "device": "cpu", "threads": 1}
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory):
+    return write_cohort(tmp_path_factory.mktemp("cohort"), 3, patients=2)
+
+
+@pytest.fixture(autouse=True)
+def small_grid(monkeypatch):
+    monkeypatch.setitem(pipeline.SHAPES, "fast", (16, 32, 32))
+
+
+def rows_of(out):
+    with (out / "cases.csv").open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+@pytest.fixture(scope="module")
+def evaluated(cohort, tmp_path_factory):
+    """An evaluation that nothing interrupted."""
+    patch = pytest.MonkeyPatch()
+    patch.setitem(pipeline.SHAPES, "fast", (16, 32, 32))
+    out = tmp_path_factory.mktemp("evaluated")
+    run(out=out, cohort=cohort, **HOW)
+    patch.undo()
+    return out
+
+
+def test_the_start_lays_the_boxes_of_the_glands_on_each_other(cohort):
+    case = started(read_cohort(cohort)[0], preset="fast", seed=0)
+    moving, fixed = case.boxes
+    np.testing.assert_allclose(map_points(fixed.centre_mm, case.pair.initial), moving.centre_mm)
+    # Drawn too large by 10 mm with 2 mm of jitter, and what is registered, as far as the TRUS reaches.
+    true = Box.around(case.us_labels.gland)
+    assert np.abs(fixed.high_mm - true.high_mm - 10).max() < 8
+    region = case.pair.us.grid
+    assert case.us.grid.contains(region.centre_mm)
+    assert np.all(region.extent_mm <= case.us.grid.extent_mm + 1e-6)
+
+
+def test_without_labels_the_pose_in_the_headers_is_the_start(cohort):
+    labelled = read_cohort(cohort)[0]
+    case = started(type(labelled)(labelled.name, labelled.mr, labelled.us), preset="fast", initial="centers")
+    np.testing.assert_allclose(map_points(case.us.grid.centre_mm, case.pair.initial), case.mr.grid.centre_mm, atol=3)
+    assert case.boxes is None
+
+
+def test_the_true_transform_scores_as_perfect_and_the_start_does_not(cohort):
+    case = started(read_cohort(cohort)[0], preset="fast")
+    perfect, before = figures(case, case.truth), figures(case, case.pair.initial)
+    assert perfect["tre_mm"] == perfect["displacement_error_mm"] == 0
+    assert perfect["dsc"] > 0.97
+    assert perfect["folding"] == 0
+    assert before["displacement_error_mm"] > 1
+    assert before["he"] == before["displacement_mean_mm"] == 0
+    # Without the truth, landmarks err by what was drawn, which is a matter of voxels here.
+    drawn = figures(type(case)(**{**vars(case), "truth": None}), case.truth)
+    assert 0 < drawn["tre_mm"] < 1
+    assert "displacement_error_mm" not in drawn
+
+
+def test_every_case_is_tested_once_by_every_method(evaluated):
+    rows = rows_of(evaluated)
+    asked = ["start", "acmt+anatomy-aware", "none+voxelmorph", "none+demons", "acmt+demons"]
+    assert sorted((row["method"], row["case"]) for row in rows) == sorted((m, f"a{n}") for m in asked for n in range(3))
+    folds = {row["case"]: row["fold"] for row in rows}
+    assert folds["a0"] == folds["a2"] != folds["a1"]  # a0 and a2 are of one patient
+    start = next(row for row in rows if (row["method"], row["case"]) == ("start", "a1"))
+    assert float(start["seconds"]) == float(start["he"]) == 0
+    assert 0.5 < float(start["dsc"]) < 0.97
+
+
+def test_the_tables_say_what_the_rows_say(evaluated):
+    text = (evaluated / "tables.md").read_text("utf-8")
+    lines = {line.split(" | ")[0].strip("| "): line.split(" | ") for line in text.splitlines() if line.startswith("|")}
+    rows = rows_of(evaluated)
+    tre = {m: np.array([float(r["tre_mm"]) for r in rows if r["method"] == m]) for m in ("start", "none+voxelmorph")}
+    column = lines["Method"].index("TRE mm")
+    for method, values in tre.items():
+        assert lines[method][column] == f"{values.mean():.2f} ± {values.std(ddof=1):.2f}"
+    worse = np.mean(tre["none+voxelmorph"] > tre["start"])
+    assert f"{worse:.0%} worse" in lines["none+voxelmorph"][-1]
+    assert lines["Translation"][1].startswith("FID (own features")
+    assert [name for name in lines if name in ("original", "acmt")] == ["original", "acmt"]
+    assert "Table II" in text
+    assert (evaluated / "report.html").read_text("utf-8").count("<img") == 2
+
+
+def study(cohort, out, methods=("none+voxelmorph", "none+demons"), **plan):
+    plan = Plan(**{"folds": 2, "iterations": 3, **plan})
+    return Study(read_cohort(cohort), [Method.named(name) for name in methods], plan, out)
+
+
+def killed_at(cohort, out, fraction):
+    """In a process of its own: evaluate, and be gone without a word at some point."""
+    pipeline.SHAPES["fast"] = (16, 32, 32)
+
+    def listen(stage, done, message):
+        if done >= fraction:
+            os._exit(9)
+
+    study(cohort, out).run(Progress(listen))
+
+
+def test_what_was_killed_goes_on_to_the_same_end(cohort, evaluated, tmp_path):
+    process = multiprocessing.get_context("spawn").Process(target=killed_at, args=(cohort, tmp_path, 0.4))
+    process.start()
+    process.join()
+    assert process.exitcode == 9
+    kept = {path: path.stat().st_mtime_ns for path in tmp_path.glob("cases/*/*.json")}
+    going_on = study(cohort, tmp_path)
+    done, pieces = going_on.done()
+    assert 3 <= done < pieces
+    going_on.run(SILENT)
+    assert all(path.stat().st_mtime_ns == when for path, when in kept.items())
+    for row in going_on.rows():  # what an evaluation with other methods too, and without a break, measured
+        file = evaluated / "cases" / row.case / f"{row.method}.json"
+        there = json.loads(file.read_text("utf-8"))
+        assert {**there, "seconds": 0} == {**row.figures, "seconds": 0}
+    assert not list(tmp_path.rglob(".writing-*"))
+    assert not list(tmp_path.rglob("*.checkpoint"))
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"seed": 1}, "with the seed 0 and not 1"),
+        ({"iterations": 4}, "with the iterations 3 and not 4"),
+        ({"fit_only": True}, "with the fit only False and not True"),
+    ],
+)
+def test_other_settings_are_refused(cohort, evaluated, changed, says):
+    with pytest.raises(InputError, match=says):
+        run(out=evaluated, cohort=cohort, **{**HOW, **changed})
+
+
+def test_another_cohort_is_refused(cohort, evaluated, tmp_path):
+    other = write_cohort(tmp_path / "other", 2, patients=2)
+    with pytest.raises(InputError, match="of another cohort"):
+        run(out=evaluated, cohort=other, **HOW)
+
+
+def test_a_case_that_cannot_be_used_is_named_before_any_work(cohort, tmp_path):
+    folder = tmp_path / "bad"
+    path = write_cohort(folder, 2, patients=2)
+    (folder / "a1" / "us.nrrd").write_bytes(b"no image")
+    with pytest.raises(InputError, match=r"The case 'a1' cannot be used: us\.nrrd could not be read"):
+        run(out=tmp_path / "out", cohort=path, **HOW)
+    assert not list((tmp_path / "out").rglob("*.safetensors"))
+
+
+@pytest.mark.parametrize(
+    ("methods", "says"),
+    [
+        (["acmt+elastix"], "There is no method 'acmt\\+elastix'"),
+        (["cut+fsdiffreg"], "There is no method"),
+        ([""], "''"),
+    ],
+)
+def test_an_unknown_method_is_refused_with_the_known_ones(cohort, tmp_path, methods, says):
+    with pytest.raises(InputError, match=says):
+        run(out=tmp_path / "out", cohort=cohort, methods=methods)
+    assert not (tmp_path / "out").exists()
+
+
+def test_fitting_alone_trains_nothing_and_has_no_folds(cohort, tmp_path):
+    fitting = study(cohort, tmp_path, ["acmt+voxelmorph"], fit_only=True)
+    fitting.run(SILENT)
+    assert not (tmp_path / "weights").exists()
+    assert {row.fold for row in fitting.rows()} == {None}
+    case = fitting.cases[0]
+    assert fitting.translation(case, "acmt").mr.shape == (16, 32, 32)
+    assert fitting.health(case, "acmt")["seconds"] > 0
+
+
+def test_it_stops_when_told_and_keeps_what_is_done(cohort, tmp_path):
+    done = []
+    with pytest.raises(Cancelled):
+        run(
+            out=tmp_path,
+            cohort=cohort,
+            **HOW,
+            progress=Progress(lambda stage, share, message: done.append(share), cancelled=lambda: len(done) > 8),
+        )
+    assert len(list(tmp_path.glob("cases/*/start.json"))) == 3
+
+
+def test_a_second_call_goes_on_and_methods_may_be_added(cohort, evaluated):
+    file = evaluated / "cases" / "a0" / "none+voxelmorph.json"
+    before, said = file.stat().st_mtime_ns, []
+    record = run(out=evaluated, cohort=cohort, **{**HOW, "methods": ["voxelmorph", "simpleitk"]}, announce=said.append)
+    assert said == [f"Going on with an evaluation of which {record.results['pieces'] - 3} of 14 pieces are done."]
+    assert file.stat().st_mtime_ns == before
+    assert list(record.results["means"]) == ["start", "none+voxelmorph", "none+simpleitk"]
+
+
+def test_a_fold_never_trains_on_the_patients_that_it_tests(cohort, tmp_path):
+    split = study(cohort, tmp_path)
+    for n, fold in enumerate(split.folds):
+        assert not {c.patient for c in fold} & {c.patient for c in split.training_cases(n)}
+
+
+def test_the_default_is_what_the_paper_crosses():
+    paper = ["diffusemorph", "fsdiffreg", "unsb+fsdiffreg", "pmt+fsdiffreg", "acmt+fsdiffreg", "acmt+anatomy-aware"]
+    assert {Method.named(name) for name in paper} < set(TABLE_II)
+    assert str(Method.named("voxelmorph")) == "none+voxelmorph"

@@ -1,0 +1,118 @@
+"""Training on a small cohort: what it leaves, that it goes on after a cancel to the same end, and what it refuses."""
+
+import csv
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from MR2USProLib import pipeline
+from MR2USProLib.commands.train import run
+from MR2USProLib.errors import Cancelled, InputError
+from MR2USProLib.progress import Progress
+from MR2USProLib.weights import read_weights
+from small_cohort import write_cohort
+
+HOW = {"translation": "acmt", "registration": "anatomy-aware", "iterations": 4, "device": "cpu", "threads": 1}
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory):
+    return write_cohort(tmp_path_factory.mktemp("cohort"), 2, patients=2)
+
+
+@pytest.fixture(autouse=True)
+def small_grid(monkeypatch):
+    monkeypatch.setitem(pipeline.SHAPES, "fast", (16, 32, 32))
+
+
+@pytest.fixture(scope="module")
+def trained(cohort, tmp_path_factory):
+    """A training that nothing interrupted."""
+    patch = pytest.MonkeyPatch()
+    patch.setitem(pipeline.SHAPES, "fast", (16, 32, 32))
+    out = tmp_path_factory.mktemp("trained") / "out"
+    run(out=out, cohort=cohort, **HOW)
+    patch.undo()
+    return out
+
+
+def test_one_file_holds_both_networks_and_says_how_they_came_to_be(trained):
+    weights = read_weights(trained / "weights.safetensors")
+    assert weights.part("translation", "acmt").tensors
+    assert weights.part("registration", "anatomy-aware").tensors
+    assert weights.training["cases"] == 2
+    assert weights.training["seed"] == 0
+    assert not any("a0" in str(value) for value in weights.training.values())
+
+
+def test_the_losses_are_a_table_and_a_picture(trained):
+    for role in ("translation", "registration"):
+        with (trained / f"losses_{role}.csv").open(newline="") as stream:
+            rows = list(csv.DictReader(stream))
+        assert [row["iteration"] for row in rows] == ["1", "2", "3", "4"]
+        assert len(rows[0]) > 3
+        assert all(np.isfinite(float(row["total" if role == "registration" else "loss"])) for row in rows)
+        assert (trained / f"losses_{role}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def same_networks(one, other):
+    first, second = (read_weights(out / "weights.safetensors").parts for out in (one, other))
+    return all(
+        torch.equal(tensor, second[role].tensors[name])
+        for role, part in first.items()
+        for name, tensor in part.tensors.items()
+    )
+
+
+@pytest.mark.parametrize(("stage", "share"), [("Translation", 0.5), ("Registration", 0.5)])
+def test_a_cancelled_training_goes_on_to_the_same_networks(cohort, trained, tmp_path, stage, share):
+    heard, when = [], []
+
+    def listen(name, done, message):
+        heard.append((name, done))
+
+    def cancelled():
+        stop = bool(heard) and heard[-1][0] == stage and heard[-1][1] >= share
+        if stop and not when:
+            when.append(time.monotonic())
+        return stop
+
+    with pytest.raises(Cancelled):
+        run(out=tmp_path, cohort=cohort, **HOW, progress=Progress(listen, cancelled))
+    assert time.monotonic() - when[0] < 2
+    assert not (tmp_path / "weights.safetensors").exists()
+    with pytest.raises(InputError, match="holds this training already: go on with --resume"):
+        run(out=tmp_path, cohort=cohort, **HOW)
+    heard.clear()
+    run(out=tmp_path, cohort=cohort, **HOW, resume=True, progress=Progress(listen))
+    if stage == "Registration":  # the translation was not trained again
+        assert [done for name, done in heard if name == "Translation"] == [1.0]
+    assert same_networks(tmp_path, trained)
+    assert (tmp_path / "losses_translation.csv").read_text() == (trained / "losses_translation.csv").read_text()
+    assert (tmp_path / "losses_registration.csv").read_text() == (trained / "losses_registration.csv").read_text()
+
+
+def test_another_seed_gives_other_networks_and_is_refused_in_the_same_folder(cohort, trained, tmp_path):
+    with pytest.raises(InputError, match="a training with the seed 0 and not 1"):
+        run(out=trained, cohort=cohort, **HOW, seed=1, resume=True)
+    how = {**HOW, "translation": "none"}
+    for seed in (1, 2):
+        run(out=tmp_path / str(seed), cohort=cohort, **how, seed=seed)
+    assert not same_networks(tmp_path / "1", tmp_path / "2")
+    assert set(read_weights(tmp_path / "1" / "weights.safetensors").parts) == {"registration"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"translation": "cut"}, "no method 'cut' \\(--translation\\)"),
+        ({"registration": "elastix"}, "no method 'elastix' \\(--registration\\)"),
+        ({"iterations": 0}, "--iterations 1 or more"),
+    ],
+)
+def test_what_cannot_be_trained_is_told_at_once(cohort, tmp_path, changed, says):
+    with pytest.raises(InputError, match=says):
+        run(out=tmp_path / "out", cohort=cohort, **{**HOW, **changed})
+    assert not (tmp_path / "out").exists()
