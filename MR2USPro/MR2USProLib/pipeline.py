@@ -81,6 +81,18 @@ class Pair:
     valid: NDArray[np.bool_]
     initial: sitk.Transform
 
+    @property
+    def preparation(self) -> tuple[str, ...]:
+        """What was done to both images before any network sees them, for the report."""
+        size, spacing = self.us.grid.size, self.us.grid.spacing_mm
+        return (
+            "Both were resampled in the region to {} x {} x {} voxels".format(*size)
+            + " of {:.2f} x {:.2f} x {:.2f} mm, blurred to that size first.".format(*spacing),
+            "The bias field of the MR was divided out (N4).",
+            f"What only one of them shows is kept out of every loss: {1 - self.valid.mean():.0%} of the region.",
+            "Their grey levels from the 1st to the 99th percentile of the rest become -1 to 1.",
+        )
+
 
 @dataclass(frozen=True)
 class Registration:
@@ -267,7 +279,7 @@ def pair_up(
     region_mm: tuple[float, ...] | None = None,
     preset: Preset,
 ) -> Pair:
-    """Bring both images onto the networks' grid.
+    """Bring both images onto the networks' grid, the MR without its bias field.
 
     Args:
         mr: the moving image.
@@ -280,6 +292,7 @@ def pair_up(
     Raises:
         InputError: the region misses the TRUS volume, or the two images do not overlap in it.
     """
+    from .bias import without_bias
     from .registration.initial import initial_transform
 
     shown = us.foreground()
@@ -298,7 +311,7 @@ def pair_up(
             "(centers brings their middles together)."
         )
     return Pair(
-        _as_float(mr.smoothed_for(grid).resampled(grid, pose, outside=float(mr.array.min()))),
+        without_bias(_as_float(mr.smoothed_for(grid).resampled(grid, pose, outside=float(mr.array.min()))), valid),
         _as_float(us.smoothed_for(grid).resampled(grid)),
         valid,
         pose,

@@ -73,18 +73,21 @@ def translation_section(pair: Pair, translation: Translation) -> Section:
     """The pair before and after translation, and whether the translation can be trusted."""
     health = translation.health
     grid = pair.us.grid
+    stopped = "" if translation.stopped is None else f" The fit was stopped at iteration {translation.stopped}."
     verdict = (
-        "The translation collapsed and shows no anatomy: " + "; ".join(health.reasons) + "."
+        "The translation collapsed and shows no anatomy. " + " ".join(health.reasons) + stopped
         if health.collapsed
+        else "The MR was taken to the look of the TRUS, and no sign of collapse was found."
+        if translation.method == "unsb"
         else "Both images were taken to one intermediate modality, and no sign of collapse was found."
     )
+    shown = [pictures.translated_pair(pair.mr, pair.us, Volume(translation.mr, grid), Volume(translation.us, grid))]
+    if translation.history:  # a network that was trained before has none
+        shown.append(charts.loss_curves(translation.history))
     return Section(
         "Translation",
-        (verdict,),
-        (
-            pictures.translated_pair(pair.mr, pair.us, Volume(translation.mr, grid), Volume(translation.us, grid)),
-            charts.loss_curves(translation.history),
-        ),
+        (verdict, *pair.preparation),
+        tuple(shown),
         (_signs_of_collapse(health),),
     )
 

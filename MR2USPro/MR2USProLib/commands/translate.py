@@ -73,7 +73,11 @@ def run(
                 device=place,
                 progress=progress,
             )
-        record.results = {"health": asdict(translation.health), "stopped": translation.stopped}
+        record.results = {
+            "preparation": pair.preparation,
+            "health": asdict(translation.health),
+            "stopped": translation.stopped,
+        }
         Volume(translation.mr, pair.us.grid).write(folder / "mr_translated.nrrd")
         Volume(translation.us, pair.us.grid).write(folder / "us_translated.nrrd")
         section = translation_section(pair, translation)
