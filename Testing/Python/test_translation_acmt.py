@@ -104,8 +104,8 @@ def test_a_fit_can_be_cancelled():
 @pytest.mark.slow
 def test_the_bare_paper_with_a_strong_texture_collapses_and_is_stopped():
     settings = replace(SMALL, strict_paper=True, weights=LossWeights(texture=100.0))
-    found = translate_pair(*pair(), settings=settings, schedule=Schedule(400))
+    found = translate_pair(*pair(), settings=settings, schedule=Schedule(300))
     assert found.health.collapsed
     assert found.stopped is not None
-    assert found.stopped < 400
+    assert found.stopped < 300
     assert len(found.history["loss"]) == found.stopped
