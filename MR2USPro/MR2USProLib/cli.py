@@ -89,6 +89,10 @@ def simulate(
     frames: Annotated[int, typer.Option(help="Frames of the sweep.", min=2)] = 180,
     level: Annotated[Literal["easy", "medium", "hard"], typer.Option(help="How hard the exam is.")] = "medium",
     mr: Annotated[Path | None, typer.Option(help="A T2 MR whose tissue is imaged instead of a random anatomy.")] = None,
+    cases: Annotated[
+        int | None,
+        typer.Option(help="Make a cohort of so many pairs instead: cohort.csv for train and evaluate.", min=1),
+    ] = None,
     seed: Seed = 0,
     device: Unused = None,
     threads: Threads = None,
@@ -96,6 +100,15 @@ def simulate(
 ) -> None:
     """Make an exam whose truth is known: sagittal.mha, transverse.mha, mr.nrrd, labels, landmarks, truth.json."""
     with front_end(events) as progress:
+        if cases is not None:
+            from .commands import simulate_cohort
+
+            if mr is not None:
+                raise InputError("A cohort has a patient for every case: leave out --mr or --cases.")
+            simulate_cohort.run(
+                out=out, cases=cases, frames=frames, level=level, seed=seed, threads=threads, progress=progress
+            )
+            return
         from .commands.simulate import run
 
         run(out=out, frames=frames, level=level, mr=mr, seed=seed, threads=threads, progress=progress)
