@@ -40,6 +40,8 @@ class Fit:
         blocks: in how many blocks the two were compared, 0 where only as a whole.
         agreeing: how many of these want to go the same way.
         spread: standard deviation along x of where the blocks would go.
+        pulls: (columns of blocks,) how far along x each column moved the frame by what it says otherwise than the rest;
+            their sum is zero. None where the two were compared only as a whole.
     """
 
     offset: NDArray[np.float64]
@@ -48,6 +50,7 @@ class Fit:
     blocks: int = 0
     agreeing: int = 0
     spread: float = np.nan
+    pulls: NDArray[np.float64] | None = None
 
 
 def nudged(picture: Picture, weight: Picture, growing: GrowingMap, start: NDArray[np.float64], steps: int) -> Fit:
@@ -88,8 +91,9 @@ def voted(picture: Picture, weight: Picture, growing: GrowingMap, start: NDArray
     terms = _Terms(picture, _gradient(picture), below, weight * (others > 0.5))
     blocks = terms.blocks()
     good = blocks.texture > max(0.1 * middle(blocks.texture), 1e-6)
+    pulls = blocks.pulls(terms.step)
     if np.count_nonzero(good) < FEWEST_BLOCKS:
-        return Fit(start - terms.step, terms.correlation, terms.brighter)
+        return Fit(start - terms.step, terms.correlation, terms.brighter, pulls=pulls)
     votes = trust = np.where(good, blocks.sureness, np.float32(0))
     step, apart, spread = np.zeros(2), np.zeros_like(votes), 1.0
     for _ in range(3):
@@ -98,7 +102,8 @@ def voted(picture: Picture, weight: Picture, growing: GrowingMap, start: NDArray
         spread = 1.4826 * middle(np.abs(apart[good])) + 1e-3
         votes = trust / (1 + (apart / (2 * spread)) ** 2)
     agreeing = int(np.count_nonzero(good & (np.abs(apart) < AGREES_PX)))
-    return Fit(start - terms.step, terms.correlation, terms.brighter, int(np.count_nonzero(good)), agreeing, spread)
+    compared = int(np.count_nonzero(good))
+    return Fit(start - terms.step, terms.correlation, terms.brighter, compared, agreeing, spread, pulls)
 
 
 def seen_from(growing: GrowingMap, offset: NDArray[np.float64], shape: tuple[int, ...]) -> tuple[Picture, Picture]:
@@ -179,6 +184,14 @@ class _Blocks:
         a, b, c = (float(np.vdot(votes, part)) for part in (self.texture, self.cross, self.vertical))
         damping = 1e-4 * abs(a + c) + 1e-9
         return _solved(a + damping, b, c + damping, float(np.vdot(votes, self.right)), float(np.vdot(votes, self.down)))
+
+    def pulls(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
+        """How far along x each column of blocks moves the frame, beyond the step that all take."""
+        x = (self.right - self.texture * step[0] - self.cross * step[1]).sum(axis=0, dtype=np.float64)
+        y = (self.down - self.cross * step[0] - self.vertical * step[1]).sum(axis=0, dtype=np.float64)
+        a, b, c = (float(part.sum()) for part in (self.texture, self.cross, self.vertical))
+        determinant = a * c - b * b
+        return np.asarray((b * y - c * x) / determinant) if determinant > 0 else np.zeros_like(x)
 
     def apart(self, step: NDArray[np.float64]) -> NDArray[np.floating]:
         """How much further along the columns each block would step on its own."""

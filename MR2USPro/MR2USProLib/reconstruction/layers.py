@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..progress import Progress
-from .alignment import Fit, Picture, middle, nudged, seen_from, voted
+from .alignment import BLOCK_PX, Fit, Picture, middle, nudged, seen_from, voted
 from .growing_map import GrowingMap
 from .joint import together
 from .localisation import Track, feather
@@ -204,7 +204,7 @@ class _Search:
         offsets = self.offsets * (1, self._rows_px)
         if placed.any():
             offsets -= offsets[np.flatnonzero(placed)[0]]
-        fits = self.fits
+        fits, columns = self.fits, max(1, self._size[0] // BLOCK_PX[1])
         return Track(
             offsets,
             np.array([fit.blocks if fit else 0 for fit in fits], np.int64),
@@ -212,6 +212,7 @@ class _Search:
             np.array([fit.correlation if fit else 0.0 for fit in fits]),
             np.zeros(len(fits)),
             np.array([fit.spread if fit else np.nan for fit in fits]),
+            np.array([fit.pulls if fit and fit.pulls is not None else np.zeros(columns) for fit in fits]),
         )
 
     @property

@@ -48,6 +48,8 @@ class Track:
         correlation: (n,) of frame and map where they overlap, in [-1, 1].
         runner_up: (n,) size of the second cluster over that of the first.
         residual_px: (n,) spread of the inliers, NaN where the frame was not placed.
+        pulls_px: (n, m) how far along x each of m parts of a frame's evidence moved it against the rest; what one part
+            says wrong it may say wrong in other frames, too. None where matches were counted, each by itself.
     """
 
     offsets_px: NDArray[np.float64]
@@ -56,6 +58,7 @@ class Track:
     correlation: NDArray[np.float64]
     runner_up: NDArray[np.float64]
     residual_px: NDArray[np.float64]
+    pulls_px: NDArray[np.float64] | None = None
 
     @property
     def placed(self) -> NDArray[np.bool_]:

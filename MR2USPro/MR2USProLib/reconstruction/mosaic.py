@@ -149,8 +149,7 @@ def stitch(
     offsets[:, 0] = pinned(offsets[:, 0], pinned_px or {})
     track = replace(track, offsets_px=np.where(track.placed[:, None], offsets, np.nan))
     good = track.placed
-    own = track.residual_px[good] / np.sqrt(np.maximum(track.inliers[good], 1))
-    error = position_error_px(offsets[good, 0], own, frames.shape[2])
+    error = position_error_px(offsets[good, 0], _pulls(track), frames.shape[2])
     picture, origin = _draw(frames, layer, track, progress.part(0.95, 1))
     return Stitching(
         offsets,
@@ -190,6 +189,14 @@ def _attempt(
     if points is None:
         raise InputError("LoFTR needs its weights, which do not come with MR2USPro: give --loftr-weights.")
     return polish(frames, layer, follow(frames, layer, points, progress.part(0, 0.9), excluded), progress.part(0.9, 1))
+
+
+def _pulls(track: Track) -> NDArray[np.float64]:
+    """What may have misled the placed frames: of matches, each frame's own alone."""
+    good = track.placed
+    if track.pulls_px is not None:
+        return track.pulls_px[good]
+    return np.diag(track.residual_px[good] / np.sqrt(np.maximum(track.inliers[good], 1)))
 
 
 def _complete(track: Track, excluded: Set[int]) -> tuple[NDArray[np.float64], tuple[str, ...]]:
