@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from MR2USProLib.registration.deformation import compose, integrate, jacobian_determinant, resize, warp
+from MR2USProLib.registration.deformation import compose, integrate, inverted, jacobian_determinant, resize, warp
 
 
 def constant(i, j, k, shape=(6, 8, 10)):
@@ -86,3 +86,16 @@ def test_resizing_there_and_back_is_harmless(shape):
     field = smooth_field(shape, 2.0)
     fine = resize(field, [2 * n - 1 for n in shape])
     torch.testing.assert_close(resize(fine, shape), field, atol=1e-5, rtol=1e-5)
+
+
+def test_a_displacement_is_inverted_by_iteration():
+    field = smooth_field((24, 32, 40), 3.0, seed=1)
+    back = inverted(field)
+    assert jacobian_determinant(field).min() > 0
+    assert compose(back, field)[:, :, 6:-6, 6:-6, 6:-6].norm(dim=1).max() < 0.005
+    assert compose(field, back)[:, :, 6:-6, 6:-6, 6:-6].norm(dim=1).max() < 0.2
+
+
+def test_a_field_that_folds_still_gets_an_answer():
+    found = inverted(smooth_field((24, 32, 40), 12.0, seed=3), iterations=20)
+    assert torch.isfinite(found).all()

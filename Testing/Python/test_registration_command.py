@@ -1,0 +1,85 @@
+"""``register`` with each kind of network: what it leaves, and what it refuses."""
+
+import json
+
+import numpy as np
+import pytest
+
+from known_pair import pair
+from MR2USProLib import pipeline
+from MR2USProLib.commands import register
+from MR2USProLib.errors import InputError
+from MR2USProLib.registration import transforms
+from MR2USProLib.registration.anatomy_aware import AnatomyAware, AnatomyAwareSettings
+from MR2USProLib.registration.training import train
+from MR2USProLib.registration.voxelmorph import VoxelMorph, VoxelMorphSettings
+from MR2USProLib.volume import Volume
+from MR2USProLib.weights import Weights, write_weights
+from oblique_pair import initial
+from registration_pair import shifted
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    """A pair and its start, on a grid that is soon registered."""
+    monkeypatch.setitem(pipeline.SHAPES, "fast", (16, 16, 16))
+    mr, us = pair()
+    mr.write(tmp_path / "mr.nrrd")
+    us.write(tmp_path / "us.nrrd")
+    transforms.write_transform(tmp_path / "start.tfm", transforms.as_affine(initial()))
+    return {
+        "moving": tmp_path / "mr.nrrd",
+        "fixed": tmp_path / "us.nrrd",
+        "initial": str(tmp_path / "start.tfm"),
+        "translation": "none",
+        "preset": "fast",
+    }
+
+
+def weights(tmp_path, method):
+    part = train(method, [shifted()[0]]).part()
+    write_weights(tmp_path / "weights.safetensors", Weights({"registration": part}))
+    return tmp_path / "weights.safetensors"
+
+
+def test_a_trained_network_is_refined_and_its_uncertainty_told(files, tmp_path):
+    path = weights(tmp_path, AnatomyAware(AnatomyAwareSettings(iterations=2, channels=(4, 8))))
+    scored, record = register.run(out=tmp_path / "out", weights=path, **files)
+    spread = Volume.read(tmp_path / "out" / "uncertainty.nrrd")
+    valid = scored.registration.pair.valid
+    assert spread.grid == scored.registration.pair.us.grid
+    assert np.all(spread.array >= 0)
+    told = json.loads((tmp_path / "out" / "metrics.json").read_text())["uncertainty"]
+    assert told["mean_mm"] == pytest.approx(spread.array[valid].mean(), rel=1e-4)
+    assert told["p95_mm"] == pytest.approx(np.percentile(spread.array[valid], 95), rel=1e-4)
+    assert len(scored.registration.fitted.history["total"]) == 30
+    assert "weights" in record.as_dict()["inputs"]
+    assert "how loosely the pair holds it" in (tmp_path / "out" / "report.html").read_text("utf-8")
+
+    grid = spread.grid
+    points = grid.to_world([[3, 4, 5], [3.5, 4, 5], [-50, 0, 0]])
+    found = scored.registration.uncertainty_at(points)
+    assert found[0] == pytest.approx(spread.array[5, 4, 3], rel=1e-5)
+    assert found[1] == pytest.approx(spread.array[5, 4, 3:5].mean(), rel=1e-5)
+    assert np.isnan(found[2])
+
+
+def test_a_trained_network_can_be_taken_as_it_is(files, tmp_path):
+    path = weights(tmp_path, VoxelMorph(VoxelMorphSettings(iterations=2)))
+    files |= {"registration": "voxelmorph", "weights": path, "refine": False}
+    scored, _ = register.run(out=tmp_path / "out", **files)
+    assert scored.registration.fitted.history == {}
+    assert np.isnan(scored.registration.uncertainty_at([[0, 0, 0]])).all()
+    names = {found.name for found in (tmp_path / "out").iterdir()}
+    assert {"warped.nrrd", "transform.h5", "report.html"} <= names
+    assert "uncertainty.nrrd" not in names
+    with pytest.raises(InputError, match="hold voxelmorph for the registration, not fsdiffreg"):
+        register.run(out=tmp_path / "other", **files | {"registration": "fsdiffreg"})
+    assert not (tmp_path / "other").exists()
+
+
+def test_the_volume_is_held_by_its_option(files, tmp_path):
+    path = weights(tmp_path, AnatomyAware(AnatomyAwareSettings(iterations=1, channels=(4, 8))))
+    scored, record = register.run(out=tmp_path / "out", incompressible=True, weights=path, **files)
+    assert len(scored.registration.fitted.history["volume"]) == 30
+    assert record.as_dict()["parameters"]["incompressible"] is True
