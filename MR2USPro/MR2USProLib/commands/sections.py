@@ -51,10 +51,10 @@ def reconstruction_section(exam: Exam, result: Reconstruction, truth_mm: NDArray
     ]
     if stitching.matcher == "layers":
         text.append(
-            f"Positions are off by about {stitching.position_error_px * columns_mm:.3f} mm on average, as far as parts of "
-            "the frames disagree. On simulated exams and on sweeps cut from real B-mode at known places, five each of "
-            "three levels, this figure was 0.9 to 1.1 times the true error of a level, and 0.7 to 1.3 times that of a "
-            "sweep. It cannot see what stretches all of a sweep alike."
+            f"Positions are off by about {stitching.position_error_px * columns_mm:.3f} mm on average, as far as parts "
+            "of the frames disagree. On simulated exams and on sweeps cut from real B-mode at known places, five of "
+            "each of three levels, this figure was 0.9 to 1.1 times the true error of a level, and 0.7 to 1.3 times "
+            "that of a sweep. It cannot see what stretches all of a sweep alike."
         )
     if found < len(status):
         text.append(
