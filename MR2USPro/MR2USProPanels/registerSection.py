@@ -113,7 +113,7 @@ class RegisterSection(Section):
         self.ui.incompressibleBox.enabled = case.registration == "anatomy-aware"
         if self.ui.weightsPath.currentPath != case.weightsFile:
             self.ui.weightsPath.currentPath = case.weightsFile
-        cost = environment().presetText(case.preset)
+        cost = environment().presetText(case.preset) if case.registration == "anatomy-aware" else ""
         self.ui.costLabel.text = _("On this machine: {cost}.").format(cost=cost) if cost else ""
         self.ui.costLabel.visible = bool(cost)
         need, trouble = self.need(), ""

@@ -4,9 +4,10 @@
                                                    [--methods anatomy-aware fsdiffreg diffusemorph voxelmorph]
 
 The shape is depth x height x width. Each method is measured at the batch that it is fitted with here, and the rivals
-also at the batch of 1 that they were published with. Seconds are the median of the steps after the first. Memory is
-what the process (on CUDA: the allocator) held at most during the training beyond what it held before. On a CPU, set
-OMP_NUM_THREADS=1 for one core and MALLOC_MMAP_THRESHOLD_=65536, so that memory that was freed is given back.
+also at the batch of 1 that they were published with. Seconds are the median of the steps after the first; on a CPU they
+are those of the processor, one thread at work. Memory is what the process (on CUDA: the allocator) held at most during
+the training beyond what it held before; on a CPU, set MALLOC_MMAP_THRESHOLD_=1048576, so that it gives back what it
+freed.
 """
 
 import argparse
@@ -35,7 +36,7 @@ def measured(method: Method, images: Images, steps: int, device: str) -> tuple[f
     def tick(stage: str, fraction: float, message: str) -> None:
         if device.startswith("cuda"):
             torch.cuda.synchronize()
-        times.append(time.perf_counter())
+        times.append(time.perf_counter() if device.startswith("cuda") else time.process_time())
 
     before = start_counting(device)
     train(method, [images], device=device, progress=Progress(tick))
@@ -75,6 +76,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
+    torch.set_num_threads(1)
     print("shape        method          batch    weights   s/step      GiB", flush=True)
     for text in options.shapes:
         shape = tuple(int(n) for n in text.split("x"))
