@@ -14,7 +14,7 @@ from torch import Tensor
 from .losses import depthwise, gaussian_kernel, sobel
 from .masking import eroded, masked_mean, neutral_outside
 
-_SMOOTH = gaussian_kernel(9, 1.5)
+_SMOOTH = gaussian_kernel(9, 1.5).sum(dim=0, keepdim=True)
 _EPSILON = 1e-8
 
 
@@ -23,7 +23,8 @@ def edges(x: Tensor, valid: Tensor | None) -> Tensor:
 
     Without the smoothing a translation scores by stripes that are no anatomy.
     """
-    slopes = sobel(depthwise(neutral_outside(x, valid), _SMOOTH))[:, :, 0]
+    smooth = depthwise(depthwise(neutral_outside(x, valid), _SMOOTH), _SMOOTH.T)
+    slopes = sobel(smooth)[:, :, 0]
     return slopes if valid is None else slopes * eroded(valid, 3)
 
 

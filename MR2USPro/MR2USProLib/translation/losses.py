@@ -31,9 +31,9 @@ _SOBEL_X = torch.outer(torch.tensor([1.0, 2.0, 1.0]), torch.tensor([-1.0, 0.0, 1
 
 def depthwise(x: Tensor, kernel: Tensor) -> Tensor:
     """Correlate every channel of (slice, channel, height, width) with one kernel; the rim is reflected."""
-    channels, radius = x.shape[1], kernel.shape[-1] // 2
+    channels, rows, columns = x.shape[1], kernel.shape[-2] // 2, kernel.shape[-1] // 2
     weight = kernel.to(x).expand(channels, 1, *kernel.shape)
-    return F.conv2d(F.pad(x, [radius] * 4, mode="reflect"), weight, groups=channels)
+    return F.conv2d(F.pad(x, (columns, columns, rows, rows), mode="reflect"), weight, groups=channels)
 
 
 def c3x3(features: Tensor) -> Tensor:
