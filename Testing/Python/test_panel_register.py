@@ -316,6 +316,33 @@ def test_nodes_are_what_the_files_say(result, images):
     np.testing.assert_allclose(theirs, transforms.map_points(points, there), atol=0.05)
 
 
+def test_the_uncertainty_comes_and_goes_with_its_registration(panel, result, images, slicerApp, tmp_path):
+    import slicer
+
+    from MR2USProLib.volume import Volume
+    from MR2USProPanels.registered import keepRegistration, loadRegistered, registrationOf
+
+    mr, us, there = images
+    assert result.uncertainty is None
+    for n, known in enumerate((True, False)):
+        run = Run("register", {}, tmp_path / f"job {n}")
+        run.results = leave_results(run.job.folder, mr, us, there, transforms.as_affine(initial()))
+        if known:
+            region = us.grid.resampled(shape=(8, 10, 12))
+            Volume(np.full(region.shape, 0.25, np.float32), region).write(run.file("uncertainty.nrrd"))
+            run.results["uncertainty"] = {"mean_mm": 0.25, "p95_mm": 0.5}
+        start = transforms.as_affine(initial())
+        keepRegistration(result, loadRegistered(run, start, result.mr, result.trus, [], registrationOf(result)))
+        slicerApp.process(0.05)
+        assert (result.uncertainty is not None) == known
+        if known:
+            assert np.all(slicer.util.arrayFromVolume(result.uncertainty) == 0.25)
+            table = widgets(panel, "Register").figuresTable
+            rows = [table.item(n, 0).text() for n in range(table.rowCount)]
+            assert "Uncertainty by the diffusion's noise, mean" in rows
+    assert slicer.mrmlScene.GetFirstNodeByName("Uncertainty (mm)") is None
+
+
 def test_says_in_words_what_came_of_it(panel, result, slicerApp):
     register = widgets(panel, "Register")
     assert "does not fold" in register.verdictLabel.text
