@@ -1,6 +1,6 @@
 """Seconds and peak memory of a training step of each registration, in one process, on pictures of noise.
 
-    python Testing/benchmarks/registration_step.py [--shapes 32x64x64 64x128x128] [--steps 3] [--device cpu]
+    python Testing/benchmarks/registration_step.py [--shapes 32x64x64 64x128x128] [--steps 3] [--batch N] [--device cpu]
                                                    [--methods anatomy-aware fsdiffreg diffusemorph voxelmorph]
 
 The shape is depth x height x width. Each method is measured at the batch that it is fitted with here, and the rivals
@@ -40,7 +40,8 @@ def measured(method: Method, images: Images, steps: int, device: str) -> tuple[f
 
     before = start_counting(device)
     train(method, [images], device=device, progress=Progress(tick))
-    return float(np.median(np.diff(times)[1:])), (peak(device) - before) / 2**30
+    durations = np.diff(times)
+    return float(np.median(durations[1:] if steps else durations)), (peak(device) - before) / 2**30
 
 
 def start_counting(device: str) -> int:
@@ -73,7 +74,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shapes", nargs="+", default=["32x64x64", "64x128x128"])
     parser.add_argument("--methods", nargs="+", default=list(METHODS))
-    parser.add_argument("--steps", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=3, help="after the first; 0 measures the first")
+    parser.add_argument("--batch", type=int, help="of every method; see above if not given")
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -85,7 +87,8 @@ def main() -> None:
         for name in options.methods:
             method = METHODS[name]()
             weights = sum(weight.numel() for weight in method.network().parameters())
-            for batch in (method.settings.batch,) if name == "anatomy-aware" else (1, method.settings.batch):
+            own = [method.settings.batch] if name == "anatomy-aware" else [1, method.settings.batch]
+            for batch in [options.batch] if options.batch else own:
                 tried = type(method)(replace(method.settings, batch=batch))
                 seconds, held = measured(tried, images, options.steps, options.device)
                 print(f"{text:<13}{name:<16}{batch:5d}{weights:11,d}{seconds:9.2f}{held:9.2f}", flush=True)

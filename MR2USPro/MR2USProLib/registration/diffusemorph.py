@@ -26,7 +26,7 @@ class DiffuseMorphSettings(Settings):
         lambda_sim, lambda_smooth: weights of the local correlation and of the squared gradient, beside 1 for the noise.
     """
 
-    iterations: int = 100
+    iterations: int = 70
     learning_rate: float = 1e-3
     betas: tuple[float, float] = (0.5, 0.999)
     clip: float = 0.0

@@ -31,7 +31,7 @@ class FSDiffRegSettings(DiffuseMorphSettings):
         gamma: exponent of the score's sigmoid, with which the local correlation of each voxel counts.
     """
 
-    iterations: int = 50
+    iterations: int = 40
     learning_rate: float = 2e-3
     gamma: float = 1.0
 

@@ -29,7 +29,7 @@ class VoxelMorphSettings(Settings):
         smoothness: weight of the squared gradient of the velocity, beside 1 for the local correlation.
     """
 
-    iterations: int = 150
+    iterations: int = 100
     learning_rate: float = 1e-3
     clip: float = 0.0
     smoothness: float = 1.0
