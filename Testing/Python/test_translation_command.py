@@ -9,6 +9,8 @@ from known_pair import pair
 from MR2USProLib import pipeline
 from MR2USProLib.commands import register, translate
 from MR2USProLib.errors import InputError
+from MR2USProLib.jobs.job import STAGES, Job
+from MR2USProLib.progress import Progress
 from MR2USProLib.registration.transforms import write_transform
 from MR2USProLib.translation.acmt import AcmtSettings
 from MR2USProLib.translation.cohort import Case
@@ -59,6 +61,17 @@ def test_a_trained_network_translates_without_a_fit(files, tmp_path):
     assert any("N4" in step for step in report["results"]["preparation"])
     assert any("percentile" in step for step in report["results"]["preparation"])
     assert report["results"]["stopped"] is None
+
+
+def test_a_job_translates(files, tmp_path):
+    told = []
+    parameters = {name: str(path) for name, path in given(files, weights=files / "acmt.safetensors").items()}
+    job = Job("translate", parameters, tmp_path)
+    results = job.run(Progress(lambda stage, fraction, message: told.append((stage, fraction))))
+    assert results["health"]["edges_us"] > 0
+    assert {stage for stage, _ in told} == set(STAGES["translate"])
+    assert told[-1][1] == pytest.approx(1.0)
+    assert (job.results / "mr_translated.nrrd").is_file()
 
 
 def test_weights_that_do_not_fit_the_method_are_refused(files, tmp_path):

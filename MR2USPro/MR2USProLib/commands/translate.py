@@ -16,6 +16,7 @@ from ..volume import Volume
 
 if TYPE_CHECKING:
     from ..devices import Device
+    from ..translation.translating import Translation
 
 
 def run(
@@ -33,7 +34,7 @@ def run(
     device: Device = "auto",
     threads: int | None = None,
     progress: Progress = SILENT,
-) -> None:
+) -> tuple[Translation, Record]:
     """Translate a pair and write mr_translated.nrrd, us_translated.nrrd and the reports to ``out``.
 
     Raises:
@@ -46,7 +47,7 @@ def run(
 
     with staged(out) as folder:
         place = prepare(device, threads)
-        trained = read_weights(weights) if weights else None
+        trained = read_weights(Path(weights)) if weights else None  # a job names its files by strings
         if trained is not None and trained.part("translation", method) is None:
             raise InputError(f"The weights hold no translation: give weights that 'mr2us train' wrote for {method}.")
         pair = pipeline.pair_up(Volume.read(mr), Volume.read(us), initial=initial, region_mm=fixed_roi, preset=preset)
@@ -84,3 +85,4 @@ def run(
         page = render("Translation to one intermediate modality", section.text[0], [section], facts(record))
         (folder / "report.html").write_text(page, "utf-8")
         write_json(folder / "report.json", record.as_dict())
+    return translation, record

@@ -19,6 +19,7 @@ STAGES: dict[str, dict[str, float]] = {
     "simulate": {"Simulate": 1.0},
     "stitch": {"Read": 0.02, "Stitch": 0.98},
     "fill": {"Read": 0.02, "Place": 0.03, "Fill": 0.95},
+    "translate": {"Translate": 1.0},
     "register": {"Translate": 0.5, "Register": 0.5},
 }
 """The kinds of jobs, each a module of ``commands``, with the stages that they report and the share of the time that
