@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from MR2USProLib.translation.entropy import FLOOR, gaussian_patch_entropy
-from MR2USProLib.translation.guards import TextureController, edge_agreement, total_variation
+from MR2USProLib.translation.guards import TextureController, edge_agreement, edges, total_variation
 from MR2USProLib.translation.losses import (
     LossWeights,
     boundary_loss,
@@ -139,6 +139,16 @@ def test_an_edge_is_kept_lost_or_flipped(pictures):
     assert abs(edge_agreement(a, b, signed=False).item()) < 0.3
     assert edge_agreement(ramp(1.0), ramp(1.0).transpose(2, 3), signed=False).item() < -0.5
     assert edge_agreement(torch.zeros_like(a), a).item() == pytest.approx(0.0, abs=1e-4)
+
+
+def test_slow_brightness_is_no_edge_and_a_step_is_one():
+    row = torch.arange(64.0)
+    slope, step = (x.expand(1, 1, 64, 64) for x in (row / 32 - 1, torch.where(row > 31, 1.0, -1.0)))
+    # Away from the rim, where the window is cut off.
+    left, whole = (inner(edges(x, None, 9), 24).abs().max() for x in (slope, step))
+    assert left < 0.01 * whole
+    assert whole > 0.5 * inner(edges(step, None), 24).abs().max()
+    assert inner(edges(slope, None), 24)[:, 0].mean() == pytest.approx(1 / 32)
 
 
 def test_the_variation_of_a_ramp_is_its_slope():

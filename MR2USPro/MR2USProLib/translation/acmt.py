@@ -5,6 +5,9 @@ each keeps its own edges in deep ones (boundary). One picture for every input wo
 in :mod:`.guards`, is on unless ``strict_paper`` is asked for, and consists of
 
 - an agreement of signed, smoothed edges with the source, in the image itself, where no network bends the ruler;
+- a little weight on brightness, since nothing in equation 14 makes interiors dark, which equation 15 takes them to be:
+  what no edge holds up sinks, and boundaries stay; slow changes of brightness, such as TRUS has with depth, count as no
+  edge;
 - a texture weight that comes in slowly and is halved while edges are being lost;
 - a little total variation, against stripes;
 - textures that are compared at the shift at which they agree best (:mod:`.offset`).
@@ -23,6 +26,7 @@ import torch
 from .cohort import Batch
 from .guards import TextureController, edge_agreement, total_variation
 from .losses import LossWeights, boundary_loss, bridge_loss, texture_loss
+from .masking import masked_mean
 from .method import Method, Move, Settings, Step, mean
 from .offset import Offset
 
@@ -34,12 +38,14 @@ class AcmtSettings(Settings):
     Attributes:
         weights: of the losses.
         signed_edges: whether the guard on edges holds their contrast too, or lets it flip.
+        regional: over which share of a slice brightness changes that is no edge to be kept.
         reach: largest in-plane shift between MR and US that the texture loss may correct, as a share of a slice.
         strict_paper: equation 14 and nothing else: no guard, no ramp, no shift.
     """
 
     weights: LossWeights = field(default_factory=LossWeights)
     signed_edges: bool = True
+    regional: float = 0.23
     reach: float = 0.12
     strict_paper: bool = False
 
@@ -72,12 +78,16 @@ class Acmt(Method):
         offset = self._offsets.setdefault(batch.case, Offset(round(self.reach * min(inside.shape[-2:]))))
         offset.update(*shallow, inside, *pose)
         t = bridge.times[step.index]
+        window = 2 * round(settings.regional * min(inside.shape[-2:]) / 2) + 1
         terms = {
             "bridge": mean(bridge_loss(a, b, t, bridge.sigma, inside) for a, b in zip(x_t, x_1, strict=True)),
             "boundary": mean(boundary_loss(b[1], a[1], inside) for a, b in zip(before, after, strict=True)),
             "texture": texture_loss(*offset.matched(*shallow, inside, *pose)),
-            "edges": mean(edge_agreement(b, a, inside, settings.signed_edges) for a, b in zip(x_0, x_1, strict=True)),
+            "edges": mean(
+                edge_agreement(b, a, inside, settings.signed_edges, window) for a, b in zip(x_0, x_1, strict=True)
+            ),
             "variation": mean(total_variation(x, inside) for x in x_1),
+            "brightness": mean(masked_mean(x + 1, inside) for x in x_1),
         }
         weights, share = settings.weights, 1.0
         if not settings.strict_paper:
@@ -85,6 +95,7 @@ class Acmt(Method):
         loss = weights.paper(terms["bridge"], terms["boundary"], share * terms["texture"])
         if not settings.strict_paper:
             loss = loss + weights.edges * (1 - terms["edges"]) + weights.variation * terms["variation"]
+            loss = loss + weights.dark * terms["brightness"]
         self._agreement = 0.9 * self._agreement + 0.1 * terms["edges"].item()
         yield Move("generator", loss, {**terms, "loss": loss, "texture_share": torch.tensor(share)})
 

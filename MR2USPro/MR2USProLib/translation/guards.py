@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .losses import depthwise, gaussian_kernel, sobel
@@ -18,17 +19,34 @@ _SMOOTH = gaussian_kernel(9, 1.5).sum(dim=0, keepdim=True)
 _EPSILON = 1e-8
 
 
-def edges(x: Tensor, valid: Tensor | None) -> Tensor:
+def edges(x: Tensor, valid: Tensor | None, window: int = 0) -> Tensor:
     """Signed slopes (slice, 2, height, width) of the picture after a Gaussian of 1.5 voxels; 0 near the mask's rim.
 
     Without the smoothing a translation scores by stripes that are no anatomy.
+
+    Args:
+        x: (slice, 1, height, width).
+        valid: (slice, 1, height, width), bool.
+        window: brightness that changes over more than so many voxels is no edge; 0 where all slopes count.
     """
-    smooth = depthwise(depthwise(neutral_outside(x, valid), _SMOOTH), _SMOOTH.T)
+    x = neutral_outside(x, valid)
+    if window > 1:
+        x = x - regional(x, window)
+    smooth = depthwise(depthwise(x, _SMOOTH), _SMOOTH.T)
     slopes = sobel(smooth)[:, :, 0]
     return slopes if valid is None else slopes * eroded(valid, 3)
 
 
-def edge_agreement(x_1: Tensor, x_0: Tensor, valid: Tensor | None = None, signed: bool = True) -> Tensor:
+def regional(x: Tensor, window: int) -> Tensor:
+    """The picture's slow brightness: means over an odd window, twice; at the rim over what there is of it."""
+    for _ in range(2):
+        x = F.avg_pool2d(x, window, stride=1, padding=window // 2, count_include_pad=False)
+    return x
+
+
+def edge_agreement(
+    x_1: Tensor, x_0: Tensor, valid: Tensor | None = None, signed: bool = True, window: int = 0
+) -> Tensor:
     """How far the edges of a translation are those of its source: 1 all of them, 0 unrelated.
 
     Signed, it is the correlation of slopes, and an edge whose contrast flips counts as -1. Unsigned, slopes are
@@ -39,8 +57,9 @@ def edge_agreement(x_1: Tensor, x_0: Tensor, valid: Tensor | None = None, signed
         x_0: (slice, 1, height, width), its source.
         valid: (slice, 1, height, width), bool.
         signed: whether the sign of the contrast counts.
+        window: see :func:`edges`.
     """
-    a, b = edges(x_1, valid), edges(x_0, valid)
+    a, b = edges(x_1, valid, window), edges(x_0, valid, window)
     aa, bb, ab = (a * a).sum(dim=1), (b * b).sum(dim=1), (a * b).sum(dim=1)
     if not signed:
         # |a||b| cos(2 angle) = 2 (a.b)^2 / (|a||b|) - |a||b|

@@ -97,6 +97,7 @@ class LossWeights:
     texture: float = 3.0
     edges: float = 3.0
     variation: float = 0.05
+    dark: float = 0.15
 
     def paper(self, bridge: Tensor, boundary: Tensor, texture: Tensor) -> Tensor:
         """Equation 14. The first two are means over MR and US (equations 7 and 12)."""
