@@ -1,1 +1,1 @@
-"""Registration of the translated pair: the anatomy-aware network, its losses, initial alignment and transforms."""
+"""Registration of the translated pair: initial alignment, the networks and their trainer, uncertainty, transforms."""

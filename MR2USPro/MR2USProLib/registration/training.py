@@ -230,7 +230,8 @@ class _Pairs:
         ]
         joined = {name: torch.cat([item[name] for item in items]).to(self._device) for name in items[0]}
         moving, fixed, valid = (joined.pop(name) for name in ("seen moving", "seen fixed", "valid"))
-        spacing = torch.tensor([list(self._cohort[n].spacing_mm) for n in chosen], device=self._device)
+        spacing = torch.tensor([list(self._cohort[n].spacing_mm) for n in chosen], dtype=torch.float32)
+        spacing = spacing.to(self._device)
         return Batch(moving, fixed, valid, spacing, joined)
 
     def _pair(self, n: int) -> dict[str, Tensor]:
