@@ -396,6 +396,9 @@ def evaluate(
     ] = None,
     folds: Annotated[int, typer.Option(help="Parts into which the patients are split.", min=2)] = 4,
     fit_only: Annotated[bool, typer.Option("--fit-only", help="Fit everything to each pair, train nothing.")] = False,
+    no_refine: Annotated[
+        bool, typer.Option("--no-refine", help="Take the trained registrations as they are, unfitted to the pair.")
+    ] = False,
     preset: PresetOption = "fast",
     iterations: Iterations = None,
     initial: InitialWithoutLabels = "none",
@@ -417,6 +420,7 @@ def evaluate(
             methods=methods.split(",") if methods is not None else (),
             folds=folds,
             fit_only=fit_only,
+            refine=not no_refine,
             preset=preset,
             iterations=iterations,
             initial=initial,

@@ -6,7 +6,6 @@ is done, so that an experiment that was killed goes on where it was.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -20,18 +19,17 @@ from . import pipeline
 from .cohort import Case, folds
 from .evaluation.comparison import Row
 from .methods import START, Method
-from .outputs import whole, write_json
 from .progress import Progress
 from .resuming import check_same, identity, remember
 from .start import Started, started
+from .study_files import StudyFiles, checkpoint
 from .training import TranslatedPair, deformed, learn_registration, learn_translation, translated
 from .volume import Volume
-from .weights import Part, Role, Weights, read_weights, write_weights
+from .weights import Part, Role
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
-PLAN = "plan.json"
 PICTURED = 5
 TRAINING, FITTING, APPLYING = 100.0, 10.0, 1.0
 """What a piece costs, roughly: a training, a fit to a pair, and whatever else is done with a pair."""
@@ -45,6 +43,7 @@ class Plan:
         preset: size of the networks' grid.
         folds: parts into which the patients are split; each is tested by networks that the others trained.
         fit_only: fit everything to the pair at hand instead; nothing is trained, and there are no folds.
+        refine: whether a trained registration is fitted to each pair for a few iterations more.
         iterations: of every training or fit; as many as suit it where None.
         initial: the start of cases without labels.
         seed: of all that is random.
@@ -53,6 +52,7 @@ class Plan:
     preset: pipeline.Preset = "fast"
     folds: int = 4
     fit_only: bool = False
+    refine: bool = True
     iterations: int | None = None
     initial: str = "none"
     seed: int = 0
@@ -92,14 +92,15 @@ class Study:
     def __init__(
         self, cases: Sequence[Case], methods: Sequence[Method], plan: Plan, folder: Path, device: str = "cpu"
     ) -> None:
-        self.cases, self.methods, self.plan, self.folder, self.device = cases, methods, plan, folder, device
+        self.cases, self.methods, self.plan, self.device = cases, methods, plan, device
+        self.files = StudyFiles(folder)
         tested = (tuple(cases),) if plan.fit_only else folds(cases, plan.folds, plan.seed)
         self.folds = tested
         # Round and round the folds, so that few pictures still show every fold.
         turns = [fold[n] for n in range(max(map(len, tested))) for fold in tested if n < len(fold)]
         self.pictured = tuple(turns[:PICTURED])
         self._identity = identity(asdict(plan), cases)
-        check_same(folder / PLAN, self._identity, "an evaluation")
+        check_same(self.files.identity, self._identity, "an evaluation")
         self.started = lru_cache(maxsize=128)(self._started)
         self._translated_for_training: tuple[object, list[TranslatedPair]] = (None, [])
 
@@ -116,8 +117,8 @@ class Study:
     def pieces(self) -> list[Piece]:
         """All of the work, in the order in which one piece needs another."""
         found = [
-            Piece(f"reading {case.name}", self._row_file(case, START), APPLYING, self._starting(n, case))
-            for n, fold in enumerate(self.folds)
+            Piece(f"reading {case.name}", self.files.figures(case, START), APPLYING, self._starting(case))
+            for fold in self.folds
             for case in fold
         ]
         for n, fold in enumerate(self.folds):
@@ -132,7 +133,7 @@ class Study:
             InputError: a case cannot be used.
         """
         pieces = self.pieces()
-        remember(self.folder / PLAN, self._identity)
+        remember(self.files.identity, self._identity)
         total, past = sum(piece.cost for piece in pieces), 0.0
         for piece in pieces:
             share = _about(progress.part(past / total, (past + piece.cost) / total), piece.what)
@@ -149,13 +150,12 @@ class Study:
 
     def rows(self) -> list[Row]:
         """What was measured, for every case and method, the start first."""
-        found = []
-        for method in (START, *map(str, self.methods)):
-            for n, fold in enumerate(self.folds):
-                for case in fold:
-                    figures = json.loads(self._row_file(case, method).read_text("utf-8"))
-                    found.append(Row(case.name, case.patient, self._fold(n), method, figures))
-        return found
+        return [
+            Row(case.name, case.patient, None if self.plan.fit_only else n + 1, name, self.files.measured(case, name))
+            for name in (START, *map(str, self.methods))
+            for n, fold in enumerate(self.folds)
+            for case in fold
+        ]
 
     def training_cases(self, n: int) -> list[Case]:
         """The cases that train the networks of a fold: all of the patients that it does not test."""
@@ -166,38 +166,38 @@ class Study:
         pair = self.started(case).pair
         if name == "none":
             return translated(name, pair, None)
-        mr, us = (Volume.read(path).array for path in self._translated_files(case, name))
+        mr, us = (Volume.read(self.files.image(case, name, side)).array for side in ("mr", "us"))
         return TranslatedPair(mr, us)
 
     def health(self, case: Case, name: str) -> Mapping[str, Any]:
         """What was measured of it."""
-        return json.loads(self._translation_file(case, name).read_text("utf-8"))
+        return self.files.measured(case, name)
 
     def warped(self, case: Case, method: str) -> tuple[Volume, Volume | None]:
         """The MR and its gland where a method brought them; of the pictured cases only."""
-        gland = self._picture_file(case, method, "gland")
-        return Volume.read(self._picture_file(case, method, "mr")), Volume.read(gland) if gland.is_file() else None
+        gland = self.files.image(case, method, "gland")
+        return Volume.read(self.files.image(case, method, "warped")), Volume.read(gland) if gland.is_file() else None
 
     def _pieces(self, n: int, fold: Sequence[Case]) -> Iterator[Piece]:
-        name_of_fold = "" if self.plan.fit_only else f"fold {n + 1} of {len(self.folds)}: "
-        on_a_case = FITTING if self.plan.fit_only else APPLYING
+        plan, files = self.plan, self.files
+        of = "" if plan.fit_only else f"fold {n + 1} of {len(self.folds)}: "
         for name in self.networks:
-            if not self.plan.fit_only:
-                file = self._weights_file(n, name)
-                yield Piece(f"{name_of_fold}training {name}", file, TRAINING, self._learning(n, name))
+            if not plan.fit_only:
+                yield Piece(f"{of}training {name}", files.weights(n, name), TRAINING, self._learning(n, name))
+            cost = FITTING if plan.fit_only else APPLYING
             for case in fold:
-                file = self._translation_file(case, name)
-                yield Piece(f"{name_of_fold}{name} of {case.name}", file, on_a_case, self._translating(n, case, name))
+                file = files.figures(case, name)
+                yield Piece(f"{of}{name} of {case.name}", file, cost, self._translating(n, case, name))
         for method in self.methods:
-            if method.learns and not self.plan.fit_only:
-                file = self._weights_file(n, str(method))
-                yield Piece(f"{name_of_fold}training {method}", file, TRAINING, self._learning_behind(n, method))
+            name = str(method)
+            if method.learns and not plan.fit_only:
+                yield Piece(f"{of}training {name}", files.weights(n, name), TRAINING, self._learning_behind(n, method))
+            cost = FITTING if method.learns and (plan.fit_only or plan.refine) else APPLYING
             for case in fold:
-                cost = on_a_case if method.learns else APPLYING
-                file = self._row_file(case, str(method))
-                yield Piece(f"{name_of_fold}{method} on {case.name}", file, cost, self._registering(n, case, method))
+                file = files.figures(case, name)
+                yield Piece(f"{of}{name} on {case.name}", file, cost, self._registering(n, case, method))
 
-    def _starting(self, n: int, case: Case) -> Callable[[Progress], None]:
+    def _starting(self, case: Case) -> Callable[[Progress], None]:
         def work(progress: Progress) -> None:
             self._measure(case, START, self.started(case).pair.initial, 0.0)
 
@@ -205,17 +205,14 @@ class Study:
 
     def _learning(self, n: int, name: str) -> Callable[[Progress], None]:
         def work(progress: Progress) -> None:
-            file = self._weights_file(n, name)
             learned = learn_translation(
                 name,
                 [self.started(case).pair for case in self.training_cases(n)],
-                iterations=self.plan.iterations,
-                checkpoint=file.with_suffix(".checkpoint"),
-                seed=self.plan.seed,
-                device=self.device,
+                checkpoint=checkpoint(self.files.weights(n, name)),
+                **self._how(),
                 progress=progress,
             )
-            _keep(file, "translation", learned.part)
+            self.files.keep_network(n, name, "translation", learned.part)
 
         return work
 
@@ -225,30 +222,25 @@ class Study:
             begun = time.perf_counter()
             found = translated(name, pair, self._part(n, name, "translation"), **self._how(), progress=progress)
             seconds = time.perf_counter() - begun
-            for path, array in zip(self._translated_files(case, name), (found.mr, found.us), strict=True):
-                with whole(path) as draft:
-                    Volume(array, pair.us.grid).write(draft)
+            for side, array in (("mr", found.mr), ("us", found.us)):
+                self.files.keep_image(case, name, side, Volume(array, pair.us.grid))
             assert found.health is not None  # a network's translation is looked at
-            with whole(self._translation_file(case, name)) as draft:
-                write_json(draft, {**asdict(found.health), "seconds": seconds})
+            self.files.keep_figures(case, name, {**asdict(found.health), "seconds": seconds})
 
         return work
 
     def _learning_behind(self, n: int, method: Method) -> Callable[[Progress], None]:
         def work(progress: Progress) -> None:
-            file, training = self._weights_file(n, str(method)), self.training_cases(n)
-            pairs = [self.started(case).pair for case in training]
+            pairs = [self.started(case).pair for case in self.training_cases(n)]
             seen = self._translations_of(n, method.translation, pairs, progress.part(0.0, 0.05))
             learned = learn_registration(
                 method.registration,
                 [picture.images(pair) for picture, pair in zip(seen, pairs, strict=True)],
-                iterations=self.plan.iterations,
-                checkpoint=file.with_suffix(".checkpoint"),
-                seed=self.plan.seed,
-                device=self.device,
+                checkpoint=checkpoint(self.files.weights(n, str(method))),
+                **self._how(),
                 progress=progress.part(0.05, 1.0),
             )
-            _keep(file, "registration", learned.part)
+            self.files.keep_network(n, str(method), "registration", learned.part)
 
         return work
 
@@ -273,7 +265,13 @@ class Study:
             part = self._part(n, str(method), "registration") if method.learns else None
             begun = time.perf_counter()
             displacement = deformed(
-                method.registration, at_start.pair, seen, part, **self._how(), progress=progress.part(0.0, 0.95)
+                method.registration,
+                at_start.pair,
+                seen,
+                part,
+                refine=self.plan.refine,
+                **self._how(),
+                progress=progress.part(0.0, 0.95),
             )
             spent += time.perf_counter() - begun
             transform = composite(at_start.pair.initial, displacement, at_start.us.grid)
@@ -289,15 +287,13 @@ class Study:
         at_start = self.started(case)
         measured = figures(at_start, transform)
         if case in self.pictured:
-            with whole(self._picture_file(case, method, "mr")) as draft:
-                warp(at_start.mr, at_start.us.grid, transform).write(draft)
+            grid = at_start.us.grid
+            self.files.keep_image(case, method, "warped", warp(at_start.mr, grid, transform))
             if at_start.mr_labels is not None:
                 gland = at_start.mr_labels.gland
                 mask = Volume(gland.array.astype(np.uint8), gland.grid)
-                with whole(self._picture_file(case, method, "gland")) as draft:
-                    warp(mask, at_start.us.grid, transform, label=True).write(draft)
-        with whole(self._row_file(case, method)) as draft:
-            write_json(draft, {**measured, "seconds": seconds})
+                self.files.keep_image(case, method, "gland", warp(mask, grid, transform, label=True))
+        self.files.keep_figures(case, method, {**measured, "seconds": seconds})
 
     def _how(self) -> dict[str, Any]:
         return {"iterations": self.plan.iterations, "seed": self.plan.seed, "device": self.device}
@@ -309,32 +305,7 @@ class Study:
     def _part(self, n: int, name: str, role: Role) -> Part | None:
         if self.plan.fit_only or name == "none":
             return None
-        return read_weights(self._weights_file(n, name)).parts[role]
-
-    def _fold(self, n: int) -> int | None:
-        return None if self.plan.fit_only else n + 1
-
-    def _weights_file(self, n: int, name: str) -> Path:
-        return self.folder / "weights" / f"fold-{n + 1}" / f"{name}.safetensors"
-
-    def _row_file(self, case: Case, method: str) -> Path:
-        return self.folder / "cases" / case.name / f"{method}.json"
-
-    def _translation_file(self, case: Case, name: str) -> Path:
-        return self.folder / "cases" / case.name / f"{name}.json"
-
-    def _translated_files(self, case: Case, name: str) -> list[Path]:
-        return [self.folder / "cases" / case.name / f"{name}_{which}.nrrd" for which in ("mr", "us")]
-
-    def _picture_file(self, case: Case, method: str, what: str) -> Path:
-        return self.folder / "cases" / case.name / f"{method}_{what}.nrrd"
-
-
-def _keep(file: Path, role: Role, part: Part) -> None:
-    """Write a network, after which its checkpoint is of no more use."""
-    with whole(file) as draft:
-        write_weights(draft, Weights({role: part}))
-    file.with_suffix(".checkpoint").unlink(missing_ok=True)
+        return self.files.network(n, name, role)
 
 
 def _about(progress: Progress, what: str) -> Progress:

@@ -176,6 +176,7 @@ def deformed(
     part: Part | None,
     *,
     iterations: int | None = None,
+    refine: bool = True,
     seed: int = 0,
     device: str = "cpu",
     progress: Progress = SILENT,
@@ -188,6 +189,7 @@ def deformed(
         translation: what the registration sees.
         part: the trained network; without one, one is fitted to the pair.
         iterations: of that fit; as many as suit one pair if not given.
+        refine: whether the trained network is fitted to the pair for a few iterations more.
         seed: of all that is random.
         device: of torch.
         progress: told about every iteration.
@@ -198,8 +200,8 @@ def deformed(
     """
     from .registration.classical import register_classically
     from .registration.demons import register_by_demons
-    from .registration.methods import named
-    from .registration.training import fit, register_with
+    from .registration.methods import method_of, named
+    from .registration.training import register_with, train
 
     grid = pair.us.grid
     if name in WITHOUT_NETWORK:
@@ -207,12 +209,13 @@ def deformed(
         moving, fixed = Volume(translation.mr, grid), Volume(translation.us, grid)
         return register(moving, fixed, pair.valid, progress=progress)
     images = translation.images(pair)
-    if part is not None:
+    if part is not None and not refine:
         progress.report(0.0, "Registering")
         found = register_with(part, images, device=device)
     else:
-        method = named(name)()
-        if iterations is not None:
+        method = named(name)() if part is None else method_of(part).refining()
+        if part is None and iterations is not None:
             method = type(method)(replace(method.settings, iterations=iterations))
-        found = fit(method, images, seed=seed, device=device, progress=progress)
+        fitted = train(method, [images], start=part, seed=seed, device=device, progress=progress)
+        found = register_with(fitted, images, device=device)
     return Volume(grid.voxels_to_mm(found.displacement), grid)

@@ -19,10 +19,11 @@ from MR2USProLib.registration.transforms import map_points
 from MR2USProLib.scoring import figures
 from MR2USProLib.start import started
 from MR2USProLib.study import Plan, Study
+from MR2USProLib.training import deformed, learn_registration, translated
 from small_cohort import write_cohort
 
 METHODS = ("acmt+anatomy-aware", "voxelmorph")
-HOW = {"methods": METHODS, "folds": 2, "iterations": 3, "device": "cpu", "threads": 1}
+HOW = {"methods": METHODS, "folds": 2, "refine": False, "iterations": 3, "device": "cpu", "threads": 1}
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +113,7 @@ def test_the_tables_say_what_the_rows_say(evaluated):
 
 
 def study(cohort, out, methods=("none+voxelmorph", "none+demons"), **plan):
-    plan = Plan(**{"folds": 2, "iterations": 3, **plan})
+    plan = Plan(**{"folds": 2, "refine": False, "iterations": 3, **plan})
     return Study(read_cohort(cohort), [Method.named(name) for name in methods], plan, out)
 
 
@@ -151,6 +152,7 @@ def test_what_was_killed_goes_on_to_the_same_end(cohort, evaluated, tmp_path):
     [
         ({"seed": 1}, "with the seed 0 and not 1"),
         ({"iterations": 4}, "with the iterations 3 and not 4"),
+        ({"refine": True}, "with the refine False and not True"),
         ({"fit_only": True}, "with the fit only False and not True"),
     ],
 )
@@ -208,6 +210,17 @@ def test_it_stops_when_told_and_keeps_what_is_done(cohort, tmp_path):
             progress=Progress(lambda stage, share, message: done.append(share), cancelled=lambda: len(done) > 8),
         )
     assert len(list(tmp_path.glob("cases/*/start.json"))) == 3
+
+
+def test_a_trained_network_is_refined_on_the_pair_or_taken_as_it_is(cohort):
+    pair = started(read_cohort(cohort)[0], preset="fast").pair
+    seen = translated("none", pair, None)
+    part = learn_registration("anatomy-aware", [seen.images(pair)], iterations=1).part
+    as_it_is, again, refined = (
+        deformed("anatomy-aware", pair, seen, part, refine=r).array for r in (False, False, True)
+    )
+    np.testing.assert_array_equal(as_it_is, again)
+    assert np.linalg.norm(refined - as_it_is, axis=-1).mean() > 0.05
 
 
 def test_a_second_call_goes_on_and_methods_may_be_added(cohort, evaluated):

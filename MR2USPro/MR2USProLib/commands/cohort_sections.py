@@ -53,7 +53,7 @@ def registration_section(study: Study, rows: Mapping[str, Sequence[Row]], table:
         "Everything was fitted to each pair; nothing was trained."
         if plan.fit_only
         else f"The patients were split into {plan.folds} folds, and each was tested by networks that the other folds "
-        "trained."
+        f"trained{', refined on each pair for a few iterations' if plan.refine else ''}."
     )
     start = (
         "Start: where a case has labels, the middles of two boxes drawn 10 mm too large around the glands, with 2 mm "

@@ -32,6 +32,7 @@ def run(
     methods: Sequence[str] = (),
     folds: int = 4,
     fit_only: bool = False,
+    refine: bool = True,
     preset: pipeline.Preset = "fast",
     iterations: int | None = None,
     initial: str = "none",
@@ -53,6 +54,7 @@ def run(
         methods: names such as ``acmt+anatomy-aware``; those of the paper's Table II where none are given.
         folds: parts into which the patients are split.
         fit_only: fit everything to each pair, without training.
+        refine: whether a trained registration is fitted to each pair for a few iterations more.
         preset: size of the networks' grid.
         iterations: of every training or fit.
         initial: the start of cases without labels.
@@ -82,7 +84,7 @@ def run(
     # The fixed, simple registration behind every translation, for Table I.
     yardsticks = [Method(name, "demons") for name in dict.fromkeys(["none", *(m.translation for m in asked)])]
     place = prepare(device, threads)
-    plan = Plan(preset, folds, fit_only, iterations, initial, seed)
+    plan = Plan(preset, folds, fit_only, refine, iterations, initial, seed)
     study = Study(cases, tuple(dict.fromkeys([*asked, *yardsticks])), plan, out, place)
     working = progress.named("Evaluate")
     done, pieces = study.done()
