@@ -54,7 +54,7 @@ def test_a_trained_network_is_refined_and_its_uncertainty_told(files, tmp_path):
     assert told["p95_mm"] == pytest.approx(np.percentile(spread.array[valid], 95), rel=1e-4)
     assert len(scored.registration.fitted.history["total"]) == 30
     assert "weights" in record.as_dict()["inputs"]
-    assert "how loosely the pair holds it" in (tmp_path / "out" / "report.html").read_text("utf-8")
+    assert "how loosely the pictures hold it" in (tmp_path / "out" / "report.html").read_text("utf-8")
 
     grid = spread.grid
     points = grid.to_world([[3, 4, 5], [3.5, 4, 5], [-50, 0, 0]])

@@ -17,7 +17,7 @@ from MR2USProLib.registration.fsdiffreg import FSDiffReg
 from MR2USProLib.registration.methods import METHODS
 from MR2USProLib.registration.pair import Images
 from MR2USProLib.registration.training import fit, register_with, train
-from MR2USProLib.registration.uncertainty import spread_mm
+from MR2USProLib.registration.uncertainty import PRIOR_MM, looseness_mm, spread_mm
 from MR2USProLib.registration.voxelmorph import VoxelMorph, VoxelMorphSettings
 from MR2USProLib.volume import Grid, Volume
 from MR2USProLib.weights import Weights, read_weights, write_weights
@@ -240,6 +240,34 @@ def test_uncertainty_is_in_mm_and_knows_its_seed():
     assert one[INNER].min() > 0
     doubled = replace(images, spacing_mm=tuple(2 * s for s in images.spacing_mm))
     np.testing.assert_allclose(spread_mm(trained, doubled), 2 * one, rtol=1e-5)
+
+
+def test_pictures_hold_a_field_across_edges_and_where_there_is_texture():
+    def looseness(picture, spacing=(1.0, 1.0, 1.0)):
+        images = Images(picture, picture, np.ones(picture.shape, bool), spacing)
+        return looseness_mm(images, np.zeros((*picture.shape, 3), np.float32))
+
+    free = np.sqrt(3) * PRIOR_MM
+    np.testing.assert_allclose(looseness(np.full(SHAPE, 0.3, np.float32)), free, rtol=1e-5)
+    waves = np.broadcast_to(np.sin(np.arange(16) / 2), SHAPE).astype(np.float32)  # along i only
+    np.testing.assert_allclose(looseness(waves)[INNER], np.sqrt(2) * PRIOR_MM, rtol=0.01)
+    half = texture(shape=(16, 16, 40))
+    half[..., 20:] = half[..., 19:20].mean()
+    found = looseness(half)
+    assert found[4:-4, 4:-4, 4:14].max() < 0.3
+    assert found[4:-4, 4:-4, 28:].min() > 0.9 * free
+
+
+def test_uncertainty_tells_where_a_fit_errs():
+    images, truth = shifted((1.5, -1.0, 1.0), spacing_mm=(1.0, 1.0, 1.0))
+    flat = images.moving.copy()
+    flat[:, :8] = flat[:, 8:9].mean()  # nothing to hold on to in one half
+    noise = 0.02 * np.random.default_rng(0).standard_normal((2, *SHAPE))
+    fixed = pulled(flat, truth) + noise[0]
+    images = Images(flat + noise[1].astype(np.float32), fixed.astype(np.float32), images.valid, images.spacing_mm)
+    found = register_pair(images, "anatomy-aware", train(small(iterations=40), [images]).part(), refine=False)
+    off = np.linalg.norm(found.displacement - truth, axis=-1)[2:-2, 2:-2, 2:-2]
+    assert np.corrcoef(off.ravel(), found.uncertainty_mm[2:-2, 2:-2, 2:-2].ravel())[0, 1] > 0.3
 
 
 def test_no_noise_no_uncertainty(cohort):

@@ -128,9 +128,9 @@ def registration_sections(scored: Scored) -> list[Section]:
     if "uncertainty" in scored.metrics:
         spread = scored.metrics["uncertainty"]
         text.append(
-            f"Under other noise of the diffusion the field moves by {spread['mean_mm']:.2f} mm on average (standard "
-            f"deviation; 95 % of the region below {spread['p95_mm']:.2f} mm). That is how loosely the pair holds it, "
-            "and no bound on its error."
+            f"The field's uncertainty is {spread['mean_mm']:.1f} mm on average (standard deviation; 95 % of the region "
+            f"below {spread['p95_mm']:.1f} mm): how far samples of the diffusion differ, and how loosely the pictures "
+            "hold it. It is large where nothing is seen, and knows of no mistake that looks right."
         )
     shown = [pictures.deformation_grid(us, scored.residual, centre_of(us, glands[0]))]
     if registration.fitted.history:

@@ -12,7 +12,7 @@ from .method import Method
 from .methods import method_of, named
 from .pair import FittedDeformation, Images
 from .training import FieldListener, loaded, register_with, train
-from .uncertainty import spread_mm
+from .uncertainty import uncertainty_mm
 
 
 def register_pair(
@@ -54,10 +54,11 @@ def register_pair(
     else:
         fitting = progress.part(0.0, 0.95)
         trained = train(method, [images], start=part, seed=seed, device=device, progress=fitting, on_field=on_field)
-    spread = spread_mm(trained, images, seed=seed, device=device, progress=progress.part(0.95, 1.0))
     found = register_with(trained, images, device=device)
+    sampling = progress.part(0.95, 1.0)
+    sure = uncertainty_mm(trained, images, found.displacement, seed=seed, device=device, progress=sampling)
     progress.report(1.0)
-    return replace(found, history=trained.history, uncertainty_mm=spread)
+    return replace(found, history=trained.history, uncertainty_mm=sure)
 
 
 def _incompressible(method: Method, refine: bool) -> Method:

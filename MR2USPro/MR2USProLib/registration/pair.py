@@ -51,7 +51,7 @@ class FittedDeformation:
             moving image at x + u(x).
         inverse: the same for the way back, moving to fixed.
         history: a value of each term of the loss for each iteration; empty where nothing was fitted.
-        uncertainty_mm: (k, j, i) float32, the spread of the displacement; None where the method knows none.
+        uncertainty_mm: (k, j, i) float32, standard deviation of the displacement; None where the method knows none.
     """
 
     displacement: NDArray[np.float32]
