@@ -38,6 +38,13 @@ def shadow_passes(frames: np.ndarray) -> np.ndarray:
     return frames - 60 * dark[:, None, :]
 
 
+def nothing_is_seen_through_a_shadow(frames: np.ndarray) -> np.ndarray:
+    """A shadow from the skin to the deepest row passes, three times as fast as tissue and the other way."""
+    centre = -60 + 9.0 * np.arange(N)
+    dark = np.exp(-0.5 * ((np.arange(SHAPE[1]) - centre[:, None]) / 20) ** 2)
+    return frames - 150 * dark[:, None, :]
+
+
 def spoilt(frames: np.ndarray) -> np.ndarray:
     frames = frames.copy()
     frames[list(BLACK)] = 3
@@ -55,6 +62,7 @@ HARDSHIPS: dict[str, tuple[dict, dict, Callable[[np.ndarray], np.ndarray]]] = {
     "decorrelation": ({}, {"decorrelation": 0.4}, untouched),
     "gain": ({}, {}, gain_drifts),
     "shadow": ({}, {}, shadow_passes),
+    "a shadow that hides all": ({}, {}, nothing_is_seen_through_a_shadow),
     "spoilt frames": ({}, {}, spoilt),
     "a pause": ({"pause": True}, {}, untouched),
     "a reversal": ({"back": True}, {}, untouched),
@@ -111,6 +119,16 @@ def test_an_error_that_neighbours_share_is_found_by_all_together():
     assert np.abs(steps).max() < 0.7 * np.ptp(stretched[:, 0] - x)
     assert np.ptp(moved[:, 0] - x) < 1e-3
     assert np.abs(moved[:, 1]).max() < 1e-9
+
+
+def test_frames_that_hang_together_by_nothing_are_not_thrown_apart():
+    """Two stretches of a sweep that do not overlap: the steps of each settle it, and say nothing of the other."""
+    x = np.concatenate([2.0 * np.arange(20), 500 + 2.0 * np.arange(20)])
+    steps = np.column_stack([np.where(x < 250, 0.1, -0.1), np.zeros(40)])
+    moved = together(steps, x, 100)
+    assert np.abs(moved[:, 0] - steps[:, 0]).max() < 0.1
+    barely = together(steps, np.where(x < 250, x, x - 363), 100)
+    assert np.abs(barely).max() <= 16
 
 
 def test_the_error_of_positions_is_what_chance_makes_of_what_parts_of_the_frames_say():

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse.csgraph import connected_components
+
+FARTHEST_PX = 16.0
+"""Frames that hang together by little would be thrown far apart by the noise in their steps."""
 
 
 def together(steps: NDArray[np.float64], x: NDArray[np.float64], width: int) -> NDArray[np.float64]:
@@ -18,7 +22,7 @@ def together(steps: NDArray[np.float64], x: NDArray[np.float64], width: int) -> 
         width: of a frame.
     """
     laplacian, total = _overlaps(x, width)
-    return np.asarray(np.linalg.solve(laplacian, total[:, None] * steps))
+    return np.clip(np.linalg.solve(laplacian, total[:, None] * steps), -FARTHEST_PX, FARTHEST_PX)
 
 
 def position_error_px(x: NDArray[np.float64], pulls_px: NDArray[np.float64], width: int) -> float:
@@ -42,8 +46,13 @@ def position_error_px(x: NDArray[np.float64], pulls_px: NDArray[np.float64], wid
 
 
 def _overlaps(x: NDArray[np.float64], width: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(n, n) what the frames share of each other, as a Laplacian whose mean motion is held, and its diagonal's part."""
+    """(n, n) what the frames share of each other, as a Laplacian, and its diagonal's part.
+
+    The mean motion of frames that hang together is held: nothing tells it.
+    """
     overlap = np.clip(width - np.abs(x[:, None] - x), 0, None)
     np.fill_diagonal(overlap, 0)
     total = overlap.sum(axis=1) + 1e-6 * width
-    return np.diag(total) - overlap + total.mean() / len(x), total
+    _, group = connected_components(overlap > 0, directed=False)
+    together = group[:, None] == group
+    return np.diag(total) - overlap + together * (total.mean() / together.sum(axis=1)), total

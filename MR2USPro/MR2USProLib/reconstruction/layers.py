@@ -35,6 +35,12 @@ COARSE_SHARE = 0.5
 """How much of what is coarse is taken off once the frames were followed. Before, it keeps them from locking on noise
 that lasts for some frames and stays with the probe; and all of it taken off would leave noise to rule in bad frames."""
 
+SHADOW = (25.0, 50.0)
+"""Columns that are darker than the rest of a frame, against what is usual there, by more than the first many grey
+levels are in a shadow, and count less; from the second on they do not count."""
+
+SHADOW_BLUR_PX = 9
+
 HALVED_FROM = 200
 """Frames with so many rows are halved along them: that costs little, as speckle is long across the beam and the probe
 moves along the columns, and it doubles the speed."""
@@ -110,8 +116,9 @@ class _Search:
         self._tissue = (_resized(layer.tissue.astype(np.float32), self._size) > 0.9).astype(np.float32)
         self._grey = _resized(layer.grey, self._size)
         self._weight = feather(self._tissue > 0)
-        self._weighs = max(float(self._weight.sum()), 1.0)
+        self._per_column = np.maximum(self._tissue.sum(axis=0), 1.0)
         self._pictures: dict[int, Picture] = {}
+        self._lit: dict[int, NDArray[np.float32]] = {}
         self._sharpness: dict[int, float] = {}
         n = len(frames)
         sample = np.unique(np.linspace(0, n - 1, min(n, 24)).astype(int))
@@ -140,7 +147,7 @@ class _Search:
                 growing, first, missed = GrowingMap(MEMORY), t, 0
                 last, pace = np.zeros(2), np.zeros(2)
                 self.offsets[t] = 0
-                growing.blend(self._picture(t), self._weight, last)
+                growing.blend(self._picture(t), self._weigh(t), last)
                 continue
             far = missed + 1 if missed or len(correlations) < 2 else 0
             fit = self._find(t, growing, last + pace * (1 + missed), far)
@@ -150,7 +157,7 @@ class _Search:
             correlations.append(fit.correlation)
             self._pictures[t] += np.float32(fit.brighter) * self._tissue
             self.offsets[t] = fit.offset
-            growing.blend(self._pictures[t], self._weight, fit.offset)
+            growing.blend(self._pictures[t], self._weigh(t), fit.offset)
             moved = np.clip((fit.offset - last) / (1 + missed), -24, 24)
             pace = moved if len(correlations) < 3 else 0.5 * pace + 0.5 * moved
             last, missed = fit.offset, 0
@@ -158,12 +165,13 @@ class _Search:
     def clean(self, progress: Progress) -> None:
         """Take what all frames show beyond the map for the probe's, and remove it, and half of what is coarse."""
         growing, placed = self._map(), np.flatnonzero(self.placed)
-        beyond = np.zeros_like(self._tissue)
+        beyond, seen = np.zeros_like(self._tissue), np.full(self._size[0], 1e-3, np.float32)
         for step in progress.steps(len(placed), "Removing what moves with the probe"):
             t = placed[step]
-            beyond += self._pictures[t]
-            beyond -= seen_from(growing, self.offsets[t], self._tissue.shape)[0]
-        beyond *= self._tissue / len(placed)
+            lit = self._lit.get(t, np.float32(1))
+            beyond += lit * (self._pictures[t] - seen_from(growing, self.offsets[t], self._tissue.shape)[0])
+            seen += lit
+        beyond *= self._tissue / seen
         for picture in self._pictures.values():
             picture -= beyond
             picture -= np.float32(COARSE_SHARE) * cv2.blur(picture, COARSE_PX) * self._tissue
@@ -173,7 +181,7 @@ class _Search:
         growing, placed = self._map(), np.flatnonzero(self.placed)
         for step in progress.steps(len(placed), "Settling the frames"):
             t = placed[step]
-            self.fits[t] = voted(self._pictures[t], self._weight, growing, self.offsets[t])
+            self.fits[t] = voted(self._pictures[t], self._weigh(t), growing, self.offsets[t])
         self._correlations = [fit.correlation for fit in self.fits if fit]
         least = self._least
         for t in placed:
@@ -241,25 +249,43 @@ class _Search:
         """A frame without the probe's layer, smoothed, its mean over the tissue zero."""
         if t not in self._pictures:
             picture = _resized(self._frames[t], self._size) - self._grey
-            picture -= np.float32(float(np.vdot(picture, self._weight)) / self._weighs)
+            self._light(t, picture)
+            weight = self._weigh(t)
+            picture -= np.float32(float(np.vdot(picture, weight)) / max(float(weight.sum()), 1.0))
             self._pictures[t] = cv2.GaussianBlur(picture * self._tissue, (5, 5), BLUR_PX)
         return self._pictures[t]
+
+    def _light(self, t: int, picture: Picture) -> None:
+        """Find the columns of a frame that lie in a shadow, and brighten them; what is left of them is noise."""
+        columns = cv2.reduce(picture * self._tissue, 0, cv2.REDUCE_SUM)[0] / self._per_column
+        darker = columns - np.float32(middle(columns))
+        darker = cv2.blur(darker[None], (SHADOW_BLUR_PX, 1))[0]
+        least, most = SHADOW
+        if darker.min() < -least:
+            picture -= np.minimum(darker + np.float32(least), 0)
+            self._lit[t] = np.clip((darker + most) / (most - least), 0, 1).astype(np.float32)
+
+    def _weigh(self, t: int) -> Picture:
+        """How much each pixel of a frame counts."""
+        lit = self._lit.get(t)
+        return self._weight if lit is None else self._weight * lit
 
     def _map(self) -> GrowingMap:
         growing = GrowingMap()
         for t in map(int, np.flatnonzero(self.placed)):
-            growing.blend(self._pictures[t], self._weight, self.offsets[t])
+            growing.blend(self._pictures[t], self._weigh(t), self.offsets[t])
         return growing
 
     def _find(self, t: int, growing: GrowingMap, expected: NDArray[np.float64], far: int) -> Fit:
         """Where a frame fits on the map: where it is expected, or else where the normalised correlation is highest."""
         picture = self._picture(t)
+        weight = self._weigh(t)
         if not far:
-            fit = nudged(picture, self._weight, growing, expected, STEPS)
+            fit = nudged(picture, weight, growing, expected, STEPS)
             if fit.correlation > AS_EXPECTED * float(middle(np.array(self._correlations[-15:]))):
                 return fit
         best, start = -1.0, expected
-        small = cv2.resize(picture * self._weight, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)[2:-2, 8:-8]
+        small = cv2.resize(picture * weight, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)[2:-2, 8:-8]
         for reach in [REACH_PX, (FAR_PX[0] * (1 + far // 2), FAR_PX[1])] if far else [REACH_PX]:
             corner = (np.floor(expected / 2).astype(int) - np.array(reach) // 2) * 2
             width, height = self._size[0] + 2 * reach[0], self._size[1] + 2 * reach[1]
@@ -269,7 +295,7 @@ class _Search:
             _, score, _, (x, y) = cv2.minMaxLoc(scores)
             if score > best:
                 best, start = score, corner + 2 * np.array([x - 8, y - 2])
-        return nudged(picture, self._weight, growing, start.astype(np.float64), STEPS)
+        return nudged(picture, weight, growing, start.astype(np.float64), STEPS)
 
 
 def _resized(picture: NDArray, size: tuple[int, int]) -> NDArray[np.float32]:
