@@ -15,7 +15,7 @@ from .method import Batch, Fields, Losses, Method, Network, Settings
 from .network import AnatomyAwareNetwork, ResidualBlock
 from .pair import Images, to_tensor
 
-INCOMPRESSIBLE = 2.0
+INCOMPRESSIBLE = 10.0
 """The weight of changes of volume where the tissue is taken for nearly incompressible."""
 
 
