@@ -31,6 +31,18 @@ def test_the_shift_between_two_pictures_is_found_however_they_are_mirrored(flipp
     assert both.all()
 
 
+@pytest.mark.parametrize("flipped", [[], [2], [0, 3], [2, 3]])
+def test_the_shift_is_found_when_rows_and_columns_were_exchanged(flipped):
+    offset = Offset(5)
+    mr, us, valid = (x.transpose(2, 3).flip(flipped) for x in stacks())
+    offset.update(mr, us, valid, flipped, transposed=True)
+    assert offset.best == SHIFT
+    matched_mr, matched_us, _ = offset.matched(mr, us, valid, flipped, transposed=True)
+    assert torch.equal(matched_mr, matched_us)
+    # What was learned is what it goes on from.
+    assert Offset(5, offset.difference).best == SHIFT
+
+
 def test_without_reach_nothing_is_shifted():
     offset = Offset(0)
     mr, us, valid = stacks()
