@@ -137,7 +137,7 @@ def run(
         if moving_labels is not None:
             warp(moving_labels.map, us.grid, result.transform, label=True).write(folder / "warped_label.nrrd")
         write_json(folder / "metrics.json", scored.metrics)
-        record.results = scored.metrics
+        record.results = {**scored.metrics, "preparation": result.pair.preparation}
         sections = registration_sections(scored)
         page = render("Registration of an MR to a TRUS volume", sections[0].text[0], sections, facts(record))
         (folder / "report.html").write_text(page, "utf-8")
