@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .reconstruction.filling import FillingCheck
     from .reconstruction.mosaic import Stitching
     from .reconstruction.placement import Placement
+    from .registration.finder import Found
     from .registration.pair import FittedDeformation
     from .translation.translating import Translation
     from .video.exam import Exam
@@ -36,6 +37,9 @@ TranslationMethod = Literal["acmt", "pmt", "unsb"]
 RegistrationMethod = Literal["anatomy-aware", "fsdiffreg", "diffusemorph", "voxelmorph"]
 VoxelSize = float | Sequence[float] | None
 """Edge of cubic voxels in mm, or the edges along x, y and z; None for the default."""
+
+FINDER_WEIGHTS = Path(__file__).parents[1] / "Resources" / "weights" / "finder.safetensors"
+"""What boxes around the glands of 79 public pairs taught."""
 
 OFFSET_DIGITS = 3
 """Decimals of an offset in px in the table of positions: what is placed at once lies where it lies step by step."""
@@ -269,6 +273,39 @@ def fill_gaps(
         progress=progress.named("Fill"),
     )
     return FilledVolume(placement, Volume(filled, placement.volume.grid), check)
+
+
+def find_start(
+    mr: Volume,
+    us: Volume,
+    *,
+    initial: str | sitk.Transform = "none",
+    region_mm: tuple[float, ...],
+    mr_region_mm: tuple[float, ...] | None = None,
+    weights: Weights | None = None,
+) -> Found:
+    """Where the glands lie in roughly drawn boxes, and so a better start; the given one where it recognises nothing.
+
+    Args:
+        mr: the moving image.
+        us: the fixed image.
+        initial: the start that is to be bettered, as :func:`pair_up` takes it.
+        region_mm: x0, y0, z0, x1, y1, z1 (LPS) of a box around the gland in ``us``, some 10 mm too large.
+        mr_region_mm: of one in ``mr``; where ``initial`` brings the other one if not given.
+        weights: what a cohort taught; the program's own where they hold nothing of it.
+    """
+    from .registration.boxes import Box
+    from .registration.finder import find
+    from .registration.finder_training import from_part
+    from .registration.initial import initial_transform
+    from .weights import read_weights
+
+    box = Box.of(region_mm)
+    region = us.grid.cropped_to(box.low_mm, box.high_mm)
+    pose = initial_transform(initial, mr, us, region) if isinstance(initial, str) else initial
+    part = weights.parts.get("finder") if weights is not None else None
+    finder = from_part(part or read_weights(FINDER_WEIGHTS).parts["finder"])
+    return find(finder, mr, us, pose, box, Box.of(mr_region_mm) if mr_region_mm else None)
 
 
 def pair_up(

@@ -18,8 +18,11 @@ from ..volume import Volume
 from ..weights import read_weights
 
 if TYPE_CHECKING:
+    import SimpleITK as sitk
+
     from ..devices import Device
     from ..evaluation.labels import Labels
+    from ..registration.finder import Found
 
 
 @dataclass(frozen=True)
@@ -27,14 +30,17 @@ class Scored:
     """A registration with its images, what is known of the truth, and every figure about it.
 
     Attributes:
+        given: the start that was given, fixed to moving points, LPS mm; ``registration.pair.initial`` may better it.
         residual: the displacement (LPS mm, on the fixed grid) beyond the initial alignment, which is no deformation.
-        metrics: what ``metrics.json`` holds: ``before`` and ``after`` (where labels were given), ``deformation``,
-            ``uncertainty`` (where the method knows one) and ``translation`` (where there was one).
+        metrics: what ``metrics.json`` holds: ``before``, ``undeformed`` and ``after`` (where labels were given),
+            ``start`` (where the glands were looked for), ``deformation``, ``uncertainty`` (where the method knows one)
+            and ``translation`` (where there was one).
     """
 
     mr: Volume
     us: Volume
     registration: pipeline.Registration
+    given: sitk.Transform
     residual: Volume
     moving_labels: Labels | None
     fixed_labels: Labels | None
@@ -51,6 +57,8 @@ def run(
     registration: pipeline.RegistrationMethod = "anatomy-aware",
     preset: pipeline.Preset = "balanced",
     fixed_roi: tuple[float, ...] | None = None,
+    moving_roi: tuple[float, ...] | None = None,
+    find_glands: bool = True,
     weights: Path | None = None,
     refine: bool = True,
     incompressible: bool = False,
@@ -77,13 +85,21 @@ def run(
 
     if (moving_label is None) != (fixed_label is None):
         raise InputError("Labels of only one image cannot score anything: give --moving-label and --fixed-label.")
+    if moving_roi is not None and fixed_roi is None:
+        raise InputError("A box in the MR alone tells nothing: give one in the TRUS volume too (--fixed-roi).")
     with staged(out) as folder:
         place = prepare(device, threads)
         mr, us = Volume.read(moving), Volume.read(fixed)
         trained = read_weights(Path(weights)) if weights else None
         moving_labels = read_labels(moving_label) if moving_label else None
         fixed_labels = read_labels(fixed_label) if fixed_label else None
-        pair = pipeline.pair_up(mr, us, initial=initial, region_mm=fixed_roi, preset=preset)
+        found = None
+        if find_glands and fixed_roi is not None:
+            found = pipeline.find_start(
+                mr, us, initial=initial, region_mm=fixed_roi, mr_region_mm=moving_roi, weights=trained
+            )
+        start = initial if found is None else found.transform
+        pair = pipeline.pair_up(mr, us, initial=start, region_mm=fixed_roi, preset=preset)
         pose, pose_file = named_file(initial)
         parameters = {
             "initial": pose,
@@ -91,6 +107,8 @@ def run(
             "registration": registration,
             "preset": preset,
             "fixed_roi": fixed_roi,
+            "moving_roi": moving_roi,
+            "find_glands": find_glands,
             "refine": refine if weights else None,
             "incompressible": incompressible,
             "seed": seed,
@@ -121,10 +139,11 @@ def run(
                 progress=progress,
             )
         displacement = displacement_on(us.grid, result.transform)
-        start = displacement_on(us.grid, result.pair.initial)
-        residual = Volume(displacement.array - start.array, us.grid)
-        metrics = _metrics(result, displacement, residual, moving_labels, fixed_labels)
-        scored = Scored(mr, us, result, residual, moving_labels, fixed_labels, metrics)
+        undeformed = displacement_on(us.grid, result.pair.initial)
+        residual = Volume(displacement.array - undeformed.array, us.grid)
+        given = found.given if found is not None else result.pair.initial
+        metrics = _metrics(result, found, displacement, residual, moving_labels, fixed_labels)
+        scored = Scored(mr, us, result, given, residual, moving_labels, fixed_labels, metrics)
         result.warped.write(folder / "warped.nrrd")
         displacement.write(folder / "displacement.nrrd")
         write_transform(folder / "transform.h5", result.transform)
@@ -147,6 +166,7 @@ def run(
 
 def _metrics(
     result: pipeline.Registration,
+    found: Found | None,
     displacement: Volume,
     residual: Volume,
     moving: Labels | None,
@@ -157,8 +177,15 @@ def _metrics(
 
     metrics: dict[str, Any] = {}
     if moving is not None and fixed is not None:
-        metrics["before"] = score(moving, fixed, result.pair.initial)
+        metrics["before"] = score(moving, fixed, found.given if found is not None else result.pair.initial)
+        metrics["undeformed"] = score(moving, fixed, result.pair.initial)
         metrics["after"] = score(moving, fixed, result.transform)
+    if found is not None:
+        metrics["start"] = {
+            "glands_recognised": found.recognised,
+            "likeness": found.likeness,
+            "moved_mm": found.moved_mm,
+        }
     metrics["deformation"] = {
         **displacement_statistics(residual),
         "folding": folding(displacement).as_dict(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -99,25 +99,41 @@ def translation_section(pair: Pair, translation: Translation) -> Section:
     )
 
 
+def _start_sentence(metrics: dict[str, Any]) -> tuple[str, ...]:
+    """What became of the start, where the glands were looked for."""
+    if "start" not in metrics:
+        return ()
+    start = metrics["start"]
+    if not start["glands_recognised"]:
+        return (
+            f"The glands were not recognised in their boxes (likeness {start['likeness']:.2f}), so the registration "
+            "began at the start that was given.",
+        )
+    return (
+        f"The glands were recognised in their boxes (likeness {start['likeness']:.2f}), which moved the start by "
+        f"{start['moved_mm']:.1f} mm before anything was deformed.",
+    )
+
+
 def registration_sections(scored: Scored) -> list[Section]:
     """Overlay, checkerboard and figures; the deformation; the translated pair."""
     from ..registration.transforms import warp
 
     registration, us = scored.registration, scored.us
-    before = warp(scored.mr, us.grid, registration.pair.initial)
+    before = warp(scored.mr, us.grid, scored.given)
     glands: tuple[Volume | None, Volume | None, Volume | None] = (None, None, None)
     tables: tuple[Table, ...] = ()
     if scored.moving_labels is not None and scored.fixed_labels is not None:
         moving = Volume(scored.moving_labels.gland.array.astype(np.uint8), scored.moving_labels.gland.grid)
         glands = (
             scored.fixed_labels.gland,
-            warp(moving, us.grid, registration.pair.initial, label=True),
+            warp(moving, us.grid, scored.given, label=True),
             warp(moving, us.grid, registration.transform, label=True),
         )
         tables = (before_and_after(scored.metrics["before"], scored.metrics["after"]),)
     overlay = Section(
         "Registration",
-        (registration_verdict(scored.metrics),),
+        (registration_verdict(scored.metrics), *_start_sentence(scored.metrics)),
         (
             pictures.overlay_cuts(us, before, registration.warped, *glands),
             pictures.checkerboard_cuts(us, before, registration.warped, *glands),

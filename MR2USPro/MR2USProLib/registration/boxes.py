@@ -6,7 +6,9 @@ all methods are compared.
 
 from __future__ import annotations
 
+import itertools
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,9 +40,20 @@ class Box:
         return (self.low_mm + self.high_mm) / 2
 
     @property
+    def size_mm(self) -> NDArray[np.float64]:
+        """Its edges."""
+        return self.high_mm - self.low_mm
+
+    @property
     def region_mm(self) -> tuple[float, ...]:
         """x0, y0, z0, x1, y1, z1, as ``--fixed-roi`` takes it."""
         return (*self.low_mm.tolist(), *self.high_mm.tolist())
+
+    @staticmethod
+    def of(region_mm: Sequence[float]) -> Box:
+        """The box of x0, y0, z0, x1, y1, z1, in whatever order its corners are."""
+        corners = np.array(region_mm, dtype=np.float64).reshape(2, 3)
+        return Box(corners.min(axis=0), corners.max(axis=0))
 
     @staticmethod
     def around(mask: Volume) -> Box:
@@ -55,6 +68,12 @@ class Box:
         centres = mask.grid.to_world(inside)
         half_voxel = np.abs(mask.grid.index_to_mm).sum(axis=1) / 2
         return Box(centres.min(axis=0) - half_voxel, centres.max(axis=0) + half_voxel)
+
+    def moved(self, transform: sitk.Transform) -> Box:
+        """The smallest box that holds where a linear transform takes its corners."""
+        corners = itertools.product(*zip(self.low_mm.tolist(), self.high_mm.tolist(), strict=True))
+        there = np.array([transform.TransformPoint(corner) for corner in corners])
+        return Box(there.min(axis=0), there.max(axis=0))
 
     def drawn(self, rng: np.random.Generator, margin_mm: float = MARGIN_MM, jitter_mm: float = JITTER_MM) -> Box:
         """The box as a hurried hand draws it: too large on every side, each coordinate of either corner a bit off.

@@ -1,0 +1,263 @@
+"""The rigid start that needs no label: where two glands lie in roughly drawn boxes, and how one lies to the other.
+
+A box that a person draws in a hurry is some millimetres off on every side. What a gland looks like inside such boxes,
+averaged over a cohort, is not: the errors cancel. So a linear map from the picture in the box to the error of each of
+its six sides can be learned from drawn boxes alone (:mod:`.finder_training`), and takes much of the error back. The
+same cohort tells, by what both pictures have in common on average, by how much the probe is tilted against the MR's
+axes, which no single pair shows clearly.
+
+A picture that looks like none of the cohort, in any orientation, is left where it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import permutations, product
+from typing import NamedTuple
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from ..volume import Volume
+from .boxes import Box
+from .transforms import as_affine
+
+Array = NDArray[np.float64]
+
+SAMPLES = 12
+"""Places along each edge at which the picture in a box is looked at."""
+REACH = 1.6
+"""How far around the gland they reach, in half edges of its box."""
+BLUR_MM = 3.0
+LOCAL_CELLS = 3.0
+SHARE_OF_SIZE = 0.5
+"""Of the difference of the two glands' sizes, in logarithms: a box's sizes are too uncertain to be followed wholly."""
+LEAST_LIKENESS = 0.5
+"""Correlation with the cohort's mean picture below which a picture is not taken for one of its kind."""
+HEADERS_LEAD = 0.1
+"""By how much another orientation or margin has to look better than those that are taken for granted."""
+MARGINS_MM = (10.0, 5.0, 0.0)
+"""How much larger than the gland people draw boxes."""
+LARGEST_STEP_MM = 6.0
+"""A side is never moved farther: the map was learned from errors of a few millimetres."""
+
+
+class Sides(NamedTuple):
+    """A box as its two corners, (3,) each, along the axes that the pictures are looked at in."""
+
+    low: Array
+    high: Array
+
+
+@dataclass(frozen=True)
+class View:
+    """What a cohort taught about one modality.
+
+    Attributes:
+        mean: (features,), the mean picture.
+        slope: (features, 6), from a picture's difference to the mean to how far the low and the high sides are off, mm.
+        rest: (6,), the same for the mean picture.
+    """
+
+    mean: Array
+    slope: Array
+    rest: Array
+
+    def likeness(self, features: Array) -> float:
+        """Correlation of a picture's grey levels with those of the mean."""
+        count = len(self.mean) // 2
+        return float(np.corrcoef(features[:count], self.mean[:count])[0, 1])
+
+    def correction(self, picture: Picture, sides: Sides, axes: Array, mirror: int) -> Array:
+        """How far each side has to move, (6,) mm: the mean of what the picture and its mirror image say."""
+        straight = (picture.features(sides, axes) - self.mean) @ self.slope + self.rest
+        mirrored = (picture.features(sides, axes, mirror) - self.mean) @ self.slope + self.rest
+        found = (straight + swapped(mirrored, mirror)) / 2
+        return np.clip(found, -LARGEST_STEP_MM, LARGEST_STEP_MM)
+
+
+@dataclass(frozen=True)
+class Finder:
+    """What a cohort taught about both.
+
+    Attributes:
+        mr, us: of each modality.
+        growth: (3,), mean logarithm of the MR's size against the TRUS's.
+        mirror: the axis along which the anatomy is its own mirror image (left to right).
+        tilt_deg: rotation about that axis from the TRUS to the MR.
+    """
+
+    mr: View
+    us: View
+    growth: Array
+    mirror: int
+    tilt_deg: float
+
+
+@dataclass(frozen=True)
+class Found:
+    """The start that a finder proposes.
+
+    Attributes:
+        transform: fixed to moving points, LPS mm; affine.
+        given: the start that was to be bettered.
+        likeness: correlation of the pictures with those that it learned from, the lower of the two.
+        recognised: whether that is enough; where it is not, ``transform`` is ``given``.
+        moved_mm: how far the middle of the gland moved against that start.
+    """
+
+    transform: sitk.Transform
+    given: sitk.Transform
+    likeness: float
+    recognised: bool
+    moved_mm: float = 0.0
+
+
+class Picture:
+    """An image as the finder looks at it, in the world of the TRUS.
+
+    Args:
+        image: MR or TRUS.
+        region: all that will be looked at lies in this box.
+        start: from the TRUS's world to the image's own, LPS mm; linear.
+    """
+
+    def __init__(self, image: Volume, region: Box, start: sitk.Transform | None = None) -> None:
+        from scipy.ndimage import gaussian_filter
+
+        affine = as_affine(start or sitk.Transform(3, sitk.sitkIdentity))
+        self._matrix = np.reshape(affine.GetMatrix(), (3, 3))
+        self._shift = np.array(affine.TransformPoint((0.0, 0.0, 0.0)))
+        corners = np.array(list(product(*zip(region.low_mm, region.high_mm, strict=True))))
+        there = corners @ self._matrix.T + self._shift
+        self._grid = image.grid.cropped_to(there.min(axis=0), there.max(axis=0))
+        first = np.rint(image.grid.to_index(self._grid.origin_mm)).astype(int)[::-1]
+        part = image.array[tuple(slice(f, f + n) for f, n in zip(first, self._grid.shape, strict=True))]
+        sigmas = [BLUR_MM / spacing for spacing in reversed(self._grid.spacing_mm)]
+        self._array = gaussian_filter(part.astype(np.float32), sigmas, mode="nearest")
+
+    def at(self, points_mm: Array) -> Array:
+        """Grey levels at points (n, 3) of the TRUS's world; outside the image those of its border."""
+        from scipy.ndimage import map_coordinates
+
+        index = self._grid.to_index(points_mm @ self._matrix.T + self._shift)
+        return map_coordinates(self._array, index[:, ::-1].T, order=1, mode="nearest")
+
+    def features(self, sides: Sides, axes: Array, mirror: int | None = None) -> Array:
+        """The picture in a box: its grey levels between their extremes, and against those around them.
+
+        Args:
+            sides: of the gland's box along ``axes``.
+            axes: (3, 3), the axes as columns.
+            mirror: look at it mirrored along this axis.
+        """
+        from scipy.ndimage import gaussian_filter
+
+        u = _LATTICE if mirror is None else _LATTICE * np.where(np.arange(3) == mirror, -1.0, 1.0)
+        middle, half = (sides.low + sides.high) / 2, (sides.high - sides.low) / 2
+        grey = self.at((middle + u * half) @ axes.T)
+        low, high = np.percentile(grey, [2, 98])
+        grey = np.clip((grey - low) / (high - low + 1e-6), 0, 1)
+        cube = grey.reshape((SAMPLES,) * 3)
+        around = gaussian_filter(cube, LOCAL_CELLS, mode="nearest")
+        spread = np.sqrt(gaussian_filter((cube - around) ** 2, LOCAL_CELLS, mode="nearest"))
+        return np.concatenate([grey, (0.3 * (cube - around) / (spread + 0.05)).ravel()])
+
+
+_LATTICE = np.stack(np.meshgrid(*[np.linspace(-REACH, REACH, SAMPLES)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+
+
+def swapped(correction: Array, mirror: int) -> Array:
+    """Corrections (6,) or (n, 6) of a mirrored box as those of the box itself."""
+    found = correction.copy()
+    found[..., mirror], found[..., 3 + mirror] = -correction[..., 3 + mirror], -correction[..., mirror]
+    return found
+
+
+def sides_of(box: Box, axes: Array, margin_mm: float) -> Sides:
+    """The gland's box, along ``axes``, in a box that was drawn ``margin_mm`` too large."""
+    corners = np.stack([box.low_mm + margin_mm, box.high_mm - margin_mm]) @ axes
+    return Sides(corners.min(axis=0), corners.max(axis=0))
+
+
+def tilt(angle_deg: float, axis: int) -> Array:
+    """Rotation about an axis, (3, 3)."""
+    angle, (one, other) = np.deg2rad(angle_deg), [a for a in range(3) if a != axis]
+    matrix = np.eye(3)
+    matrix[one, one] = matrix[other, other] = np.cos(angle)
+    matrix[other, one] = np.sin(angle)
+    matrix[one, other] = -np.sin(angle)
+    return matrix
+
+
+class _Sight(NamedTuple):
+    """The pair looked at along some axes, with boxes drawn by some margin."""
+
+    likeness: float
+    usual: bool
+    axes: Array
+    mr: Sides
+    us: Sides
+
+    def worth(self) -> float:
+        """Its likeness, less what is unlikely about it."""
+        return self.likeness - (0.0 if self.usual else HEADERS_LEAD)
+
+
+def find(
+    finder: Finder, mr: Volume, us: Volume, start: sitk.Transform, us_box: Box, mr_box: Box | None = None
+) -> Found:
+    """Propose a start from roughly drawn boxes.
+
+    Args:
+        finder: what a cohort taught.
+        mr: the moving image.
+        us: the fixed image.
+        start: fixed to moving points, LPS mm, roughly; nothing is proposed beyond one that is not linear.
+        us_box: drawn around the gland in ``us``.
+        mr_box: drawn around it in ``mr``, along its axes; where ``start`` brings the other one if not given.
+    """
+    if not start.IsLinear():
+        return Found(start, start, 0.0, False)
+    carried = us_box if mr_box is None else mr_box.moved(start.GetInverse())
+    looked_at = [Box(box.low_mm - box.size_mm, box.high_mm + box.size_mm) for box in (carried, us_box)]
+    pictures = Picture(mr, looked_at[0], start), Picture(us, looked_at[1])
+    sights = _sights(finder, *pictures, carried, us_box, given=mr_box is not None)
+    best = max(sights, key=_Sight.worth)
+    if best.worth() < LEAST_LIKENESS:
+        return Found(start, start, best.likeness, False)
+    moved = [
+        _moved(sides, view.correction(picture, sides, best.axes, finder.mirror))
+        for view, picture, sides in zip((finder.mr, finder.us), pictures, (best.mr, best.us), strict=True)
+    ]
+    (mr_middle, mr_size), (us_middle, us_size) = (((s.low + s.high) / 2, s.high - s.low) for s in moved)
+    stretch = np.diag((mr_size / us_size) ** SHARE_OF_SIZE)
+    matrix = best.axes @ tilt(finder.tilt_deg, finder.mirror) @ stretch @ best.axes.T
+    there, here = best.axes @ mr_middle, best.axes @ us_middle
+    affine = sitk.AffineTransform(3)
+    affine.SetMatrix(matrix.ravel().tolist())
+    affine.SetTranslation((there - matrix @ here).tolist())
+    joined = sitk.CompositeTransform([sitk.Transform(start), affine])  # the last one is applied first
+    return Found(as_affine(joined), start, best.likeness, True, float(np.linalg.norm(there - here)))
+
+
+def _sights(finder: Finder, mr: Picture, us: Picture, mr_box: Box, us_box: Box, *, given: bool) -> Iterator[_Sight]:
+    """The pair in every orientation that headers may give it."""
+    for order, signs in product(permutations(range(3)), product((1.0, -1.0), repeat=3)):
+        axes = np.eye(3)[:, list(order)] * np.array(signs)
+        for margin in MARGINS_MM:
+            one, other = (sides_of(box, axes, margin) for box in (mr_box, us_box))
+            if min((one.high - one.low).min(), (other.high - other.low).min()) < 10:
+                continue
+            if not given:
+                middle, half = (one.low + one.high) / 2, (one.high - one.low) / 2 * np.exp(finder.growth)
+                one = Sides(middle - half, middle + half)
+            likeness = min(finder.mr.likeness(mr.features(one, axes)), finder.us.likeness(us.features(other, axes)))
+            usual = margin == MARGINS_MM[0] and np.array_equal(axes, np.eye(3))
+            yield _Sight(likeness, usual, axes, one, other)
+
+
+def _moved(sides: Sides, correction: Array) -> Sides:
+    return Sides(sides.low + correction[:3], sides.high + correction[3:])

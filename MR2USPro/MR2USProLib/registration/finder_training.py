@@ -1,0 +1,196 @@
+"""How the finder learns, from pairs with roughly drawn boxes and no label.
+
+Every side of every box is moved at random, and a ridge regression learns to tell from the picture how far. The truth it
+learns is a drawn box, itself a few millimetres off, but never in the same direction twice: what is learned is right on
+average. It is solved in closed form, in seconds.
+
+The tilt between the two images is the angle at which the edges of all pairs together coincide best; what a single pair
+says of it is too uncertain to be followed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+
+from ..errors import InputError
+from ..progress import SILENT, Progress
+from ..volume import Volume
+from ..weights import Part
+from .boxes import MARGIN_MM, Box
+from .finder import SAMPLES, Array, Finder, Picture, Sides, View, sides_of, swapped, tilt
+
+METHOD = "ridge"
+LEAST_PAIRS = 8
+JITTER_MM = 3.0
+DRAWINGS = 16
+"""Of each box; fewer for large cohorts, so that the regression stays small."""
+MOST_DRAWINGS = 4000
+RIDGE = 5.0
+"""Against the mean square of a picture's difference to the mean."""
+ANGLES_DEG = np.arange(-18.0, 19.0, 6.0)
+LARGEST_TILT_DEG = 15.0
+_AXES = np.eye(3)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class BoxedPair:
+    """A pair and the boxes that were drawn around its glands, in each image's own world."""
+
+    mr: Volume
+    us: Volume
+    mr_box: Box
+    us_box: Box
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """A pair as it is learned from: both images in their own worlds, and the glands' boxes there."""
+
+    pictures: tuple[Picture, Picture]
+    sides: tuple[Sides, Sides]
+
+
+def learn_finder(pairs: Sequence[BoxedPair], *, seed: int = 0, progress: Progress = SILENT) -> Finder:
+    """Learn from a cohort whose images are all oriented alike.
+
+    Args:
+        pairs: with their boxes, drawn 10 mm too large.
+        seed: of the random drawings.
+        progress: told about every pair.
+
+    Raises:
+        InputError: there are too few pairs to learn from.
+        Cancelled: the user asked to stop.
+    """
+    if len(pairs) < LEAST_PAIRS:
+        raise InputError(
+            f"{len(pairs)} pair(s) with boxes teach nothing about where glands lie: give {LEAST_PAIRS} at least."
+        )
+    drawn = [_drawn(pair) for pair in _told(pairs, progress.part(0.0, 0.2), "Looking at the pairs")]
+    mirror = _mirror(drawn)
+    drawings = max(2, min(DRAWINGS, MOST_DRAWINGS // len(pairs)))
+    rng = np.random.default_rng(seed)
+    views = [
+        _view([pair.pictures[n] for pair in drawn], [pair.sides[n] for pair in drawn], mirror, drawings, rng, part)
+        for n, part in enumerate((progress.part(0.2, 0.5), progress.part(0.5, 0.8)))
+    ]
+    sizes = np.array([[np.log(sides.high - sides.low) for sides in pair.sides] for pair in drawn])
+    growth = (sizes[:, 0] - sizes[:, 1]).mean(axis=0)
+    angle = _tilt_deg(drawn, mirror, progress.part(0.8, 1.0))
+    return Finder(views[0], views[1], growth, mirror, angle)
+
+
+def to_part(finder: Finder) -> Part:
+    """The finder as a part of a file of weights."""
+    import torch
+
+    tensors = {
+        f"{name}.{field}": torch.from_numpy(np.asarray(getattr(view, field), dtype=np.float32))
+        for name, view in (("mr", finder.mr), ("us", finder.us))
+        for field in ("mean", "slope", "rest")
+    }
+    settings = {"growth": finder.growth.tolist(), "mirror": finder.mirror, "tilt_deg": finder.tilt_deg}
+    return Part(METHOD, settings, tensors)
+
+
+def from_part(part: Part) -> Finder:
+    """The finder of a file of weights.
+
+    Raises:
+        InputError: it holds something else.
+    """
+    try:
+        mr, us = (
+            View(*(np.asarray(part.tensors[f"{name}.{field}"], np.float64) for field in ("mean", "slope", "rest")))
+            for name in ("mr", "us")
+        )
+        settings: Mapping[str, Any] = part.settings
+        finder = Finder(mr, us, np.array(settings["growth"], float), settings["mirror"], settings["tilt_deg"])
+        fits = all(v.mean.shape == (2 * SAMPLES**3,) and v.slope.shape == (2 * SAMPLES**3, 6) for v in (mr, us))
+    except (KeyError, TypeError, ValueError):
+        fits = False
+    if part.method != METHOD or not fits:
+        raise InputError("The weights hold a finder that this program cannot use: train it anew with 'mr2us train'.")
+    return finder
+
+
+def _drawn(pair: BoxedPair) -> _Drawn:
+    boxes = pair.mr_box, pair.us_box
+    wide = [Box(box.low_mm - box.size_mm, box.high_mm + box.size_mm) for box in boxes]
+    pictures = Picture(pair.mr, wide[0]), Picture(pair.us, wide[1])
+    return _Drawn(pictures, (sides_of(boxes[0], _AXES, MARGIN_MM), sides_of(boxes[1], _AXES, MARGIN_MM)))
+
+
+def _mirror(drawn: Sequence[_Drawn]) -> int:
+    """The axis along which the cohort's mean pictures are most like their mirror images."""
+    likeness = []
+    for axis in range(3):
+        total = 0.0
+        for n in (0, 1):
+            mean = np.mean([pair.pictures[n].features(pair.sides[n], _AXES) for pair in drawn], axis=0)[: SAMPLES**3]
+            cube = mean.reshape((SAMPLES,) * 3)
+            total += float(np.corrcoef(cube.ravel(), np.flip(cube, axis).ravel())[0, 1])
+        likeness.append(total)
+    return int(np.argmax(likeness))
+
+
+def _view(
+    pictures: Sequence[Picture],
+    boxes: Sequence[Sides],
+    mirror: int,
+    drawings: int,
+    rng: np.random.Generator,
+    progress: Progress,
+) -> View:
+    seen, off = [], []
+    for picture, sides in zip(_told(pictures, progress, "Learning the boxes"), boxes, strict=True):
+        for drawing in range(drawings):
+            low, high = rng.normal(0.0, JITTER_MM, (2, 3))
+            mirrored = drawing % 2 == 1
+            moved = Sides(sides.low + low, sides.high + high)
+            seen.append(picture.features(moved, _AXES, mirror if mirrored else None))
+            back = -np.concatenate([low, high])
+            off.append(swapped(back, mirror) if mirrored else back)
+    x, y = np.array(seen), np.array(off)
+    mean, rest = x.mean(axis=0), y.mean(axis=0)
+    x -= mean
+    kernel = x @ x.T
+    size = np.trace(kernel) / len(kernel)
+    dual = np.linalg.solve(kernel / size + RIDGE * np.eye(len(kernel)), y - rest)
+    return View(mean, x.T @ dual / size, rest)
+
+
+def _tilt_deg(drawn: Sequence[_Drawn], mirror: int, progress: Progress) -> float:
+    """The angle at which the edges of the cohort as a whole coincide best, up to 15 degrees."""
+    curve = np.zeros(len(ANGLES_DEG))
+    for pair in _told(drawn, progress, "Learning the tilt"):
+        curve += [_edges_alike(pair, tilt(angle, mirror)) for angle in ANGLES_DEG]
+    bend, slope, _ = np.polyfit(ANGLES_DEG, curve, 2)
+    best = -slope / (2 * bend) if bend < 0 else 0.0
+    return float(np.clip(best, -LARGEST_TILT_DEG, LARGEST_TILT_DEG))
+
+
+def _edges_alike(pair: _Drawn, rotation: Array) -> float:
+    """How well the directions of the edges around the gland agree, whichever side is the brighter one."""
+    (mr, us), (mr_sides, us_sides) = pair.pictures, pair.sides
+    middle, half = (us_sides.low + us_sides.high) / 2, (us_sides.high - us_sides.low) / 2 + 5
+    axes = [np.arange(-h, h + 1, 3.0) for h in half]
+    offsets = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+    moved = offsets @ rotation.T + (mr_sides.low + mr_sides.high) / 2
+    seen = us.at((offsets + middle).reshape(-1, 3)), mr.at(moved.reshape(-1, 3))
+    slopes = [np.stack(np.gradient(image.reshape(offsets.shape[:3]))) for image in seen]
+    squares = [(s**2).sum(axis=0) for s in slopes]
+    floor = [q + 0.25 * q.mean() + 1e-9 for q in squares]
+    return float(((slopes[0] * slopes[1]).sum(axis=0) ** 2 / (floor[0] * floor[1])).mean())
+
+
+def _told(items: Sequence[T], progress: Progress, what: str) -> Iterator[T]:
+    """The items, one after the other, telling how far it is."""
+    for n in progress.steps(len(items), what):
+        yield items[n]

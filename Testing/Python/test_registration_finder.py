@@ -1,0 +1,131 @@
+"""The finder: what roughly drawn boxes of a cohort teach, and that it leaves alone what it does not know."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from MR2USProLib.errors import InputError
+from MR2USProLib.registration.boxes import Box, centred
+from MR2USProLib.registration.finder import find
+from MR2USProLib.registration.finder_training import BoxedPair, from_part, learn_finder, to_part
+from MR2USProLib.volume import Grid, Volume
+from MR2USProLib.weights import Part, Weights, read_weights, write_weights
+
+TILT_DEG = 9.0
+
+
+def world(shape=(34, 40, 36), origin=(-55.0, -60.0, -50.0)):
+    return Grid(shape, (3.0, 3.0, 3.0), origin, np.eye(3))
+
+
+def anatomy(rng, tilt_deg=TILT_DEG):
+    """A gland with a bright zone behind it, seen by two devices: the MR tilted about x, with other grey levels."""
+    grid = world()
+    points = grid.points()
+    half = rng.uniform([19, 16, 17], [26, 22, 24])
+    places = [rng.uniform(-6, 6, 3) for _ in range(2)]
+    angle = np.deg2rad(tilt_deg)
+    turn = np.array([[1, 0, 0], [0, np.cos(angle), -np.sin(angle)], [0, np.sin(angle), np.cos(angle)]])
+    images, boxes = [], []
+    for n, (place, rotation) in enumerate(zip(places, (turn, np.eye(3)), strict=True)):
+        local = (points - place) @ rotation / half
+        distance = 1 - np.sqrt((local**2).sum(axis=-1))
+        inside = 1 / (1 + np.exp(-distance * 14))
+        behind = np.exp(-(((local - [0, 1.3, 0.2]) / [0.9, 0.35, 0.8]) ** 2).sum(axis=-1))
+        above = np.exp(-(((local - [0, 0.1, 1.4]) / [0.7, 0.7, 0.3]) ** 2).sum(axis=-1))
+        inner = np.exp(-(((local - [0, -0.3, 0.2]) / [0.4, 0.3, 0.5]) ** 2).sum(axis=-1))
+        weights = ((90, 70, 110, 40), (-60, 100, -50, -35))[n]
+        image = 100 + sum(w * part for w, part in zip(weights, (inside, behind, above, inner), strict=True))
+        images.append(Volume((image + rng.normal(0, 3, image.shape)).astype(np.float32), grid))
+        corners = np.abs(rotation) @ half  # of an upright box; close to the ellipsoid's
+        extent = np.sqrt((rotation**2) @ half**2)
+        assert (extent <= corners + 1e-9).all()
+        boxes.append(Box(place - extent, place + extent))
+    return images, boxes
+
+
+def drawn_pair(seed):
+    rng = np.random.default_rng(seed)
+    (mr, us), exact = anatomy(rng)
+    return BoxedPair(mr, us, *(box.drawn(rng) for box in exact)), exact
+
+
+@pytest.fixture(scope="module")
+def finder():
+    return learn_finder([drawn_pair(seed)[0] for seed in range(16)])
+
+
+def test_boxes_teach_the_symmetry_the_tilt_and_where_the_gland_is(finder):
+    assert finder.mirror == 0
+    assert finder.tilt_deg == pytest.approx(TILT_DEG, abs=6)
+    before, after = [], []
+    for seed in range(100, 112):
+        pair, exact = drawn_pair(seed)
+        found = find(finder, pair.mr, pair.us, centred(pair.mr_box, pair.us_box), pair.us_box, pair.mr_box)
+        assert found.recognised
+        for errors, transform in ((before, found.given), (after, found.transform)):
+            errors.append(np.linalg.norm(transform.TransformPoint(exact[1].centre_mm.tolist()) - exact[0].centre_mm))
+    assert np.mean(after) < 0.6 * np.mean(before)
+
+
+def test_the_box_in_the_mr_may_be_missing(finder):
+    before, after = [], []
+    for seed in range(200, 208):
+        pair, exact = drawn_pair(seed)
+        found = find(finder, pair.mr, pair.us, centred(pair.mr_box, pair.us_box), pair.us_box)
+        for errors, transform in ((before, found.given), (after, found.transform)):
+            errors.append(np.linalg.norm(transform.TransformPoint(exact[1].centre_mm.tolist()) - exact[0].centre_mm))
+    assert np.mean(after) < 0.8 * np.mean(before)
+
+
+def test_headers_that_turn_the_patient_do_not_matter(finder):
+    pair, _ = drawn_pair(300)
+    upright = find(finder, pair.mr, pair.us, centred(pair.mr_box, pair.us_box), pair.us_box, pair.mr_box)
+    turn = np.array([[0, 0, 1.0], [-1, 0, 0], [0, -1, 0]])  # x from z, y from -x, z from -y
+    images = [Volume(v.array, Grid(v.grid.shape, v.grid.spacing_mm, tuple(turn @ v.grid.origin_mm), turn))
+              for v in (pair.mr, pair.us)]  # fmt: skip
+    boxes = [Box.of(np.concatenate([turn @ b.low_mm, turn @ b.high_mm])) for b in (pair.mr_box, pair.us_box)]
+    turned = find(finder, *images, centred(*boxes), boxes[1], boxes[0])
+    assert turned.recognised
+    assert turned.likeness == pytest.approx(upright.likeness, abs=1e-6)
+    point = np.array([4.0, -7.0, 11.0])
+    there = np.array(upright.transform.TransformPoint(point.tolist()))
+    assert turned.transform.TransformPoint((turn @ point).tolist()) == pytest.approx(turn @ there, abs=1e-6)
+
+
+def test_what_it_does_not_know_is_left_alone(finder):
+    pair, _ = drawn_pair(400)
+    rng = np.random.default_rng(0)
+    noise = Volume(rng.normal(0, 1, pair.us.array.shape).astype(np.float32), pair.us.grid)
+    start = centred(pair.mr_box, pair.us_box)
+    found = find(finder, pair.mr, noise, start, pair.us_box, pair.mr_box)
+    assert not found.recognised
+    assert found.transform is found.given is start
+    bent = sitk.BSplineTransform(3)
+    assert not find(finder, pair.mr, pair.us, bent, pair.us_box).recognised
+
+
+def test_it_is_kept_as_weights(finder, tmp_path):
+    write_weights(tmp_path / "f.safetensors", Weights({"finder": to_part(finder)}))
+    back = from_part(read_weights(tmp_path / "f.safetensors").parts["finder"])
+    pair, _ = drawn_pair(500)
+    transforms = [
+        find(f, pair.mr, pair.us, centred(pair.mr_box, pair.us_box), pair.us_box).transform for f in (finder, back)
+    ]
+    assert np.allclose(transforms[0].GetParameters(), transforms[1].GetParameters(), atol=1e-4)
+    with pytest.raises(InputError, match="train it anew"):
+        from_part(Part("ridge", {}, {}))
+
+
+def test_few_pairs_teach_nothing():
+    with pytest.raises(InputError, match="3 pair"):
+        learn_finder([drawn_pair(seed)[0] for seed in range(3)])
+
+
+def test_the_weights_that_come_with_the_program_are_a_finder():
+    import MR2USProLib.pipeline as pipeline
+
+    assert Path(pipeline.FINDER_WEIGHTS).is_file()
+    assert from_part(read_weights(pipeline.FINDER_WEIGHTS).parts["finder"]).mirror == 1
