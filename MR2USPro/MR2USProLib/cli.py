@@ -255,6 +255,15 @@ def register(
     ] = "anatomy-aware",
     preset: PresetOption = "balanced",
     fixed_roi: FixedRoi = None,
+    moving_roi: Annotated[
+        str | None, typer.Option(help="A box around the gland in the MR, likewise, some 10 mm too large as the other.")
+    ] = None,
+    find_glands: Annotated[
+        bool,
+        typer.Option(
+            "--find-glands/--keep-start", help="Better the start by where the glands are seen in their boxes."
+        ),
+    ] = True,
     weights: Annotated[
         Path | None, typer.Option(help="Trained networks; what they do not hold is fitted to the pair.")
     ] = None,
@@ -286,6 +295,8 @@ def register(
             registration=registration,
             preset=preset,
             fixed_roi=_numbers("--fixed-roi", fixed_roi, 6, float),
+            moving_roi=_numbers("--moving-roi", moving_roi, 6, float),
+            find_glands=find_glands,
             weights=weights,
             refine=not no_refine,
             incompressible=incompressible,
@@ -480,7 +491,7 @@ def _pins(option: str, texts: list[str]) -> dict[int, float]:
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit code."""
     share_cores()
-    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a script's background jobs do not hear SIGINT
     try:
         ended = app(arguments, prog_name="mr2us", standalone_mode=False)
     except InputError as error:
