@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .progress import SILENT, Progress
 from .start import Started
 from .volume import Volume
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
 
 
-def figures(case: Started, transform: sitk.Transform) -> dict[str, float | None]:
+def figures(case: Started, transform: sitk.Transform, progress: Progress = SILENT) -> dict[str, float | None]:
     """The figures of one transform by name.
 
     ``dsc``, ``iou``, ``asd_mm``, ``hd95_mm`` and ``tre_mm`` need labels; ``displacement_error_mm``, the mean over the
@@ -24,6 +25,10 @@ def figures(case: Started, transform: sitk.Transform) -> dict[str, float | None]
     Args:
         case: at its start.
         transform: TRUS to MR points, LPS mm, the start included.
+        progress: told after each of the figures that take a second or two.
+
+    Raises:
+        Cancelled: the user asked to stop.
     """
     from .evaluation.labels import score
     from .evaluation.metrics import displacement_statistics, folding, harmonic_energy
@@ -32,10 +37,12 @@ def figures(case: Started, transform: sitk.Transform) -> dict[str, float | None]
     found: dict[str, float | None] = {}
     grid = case.us.grid
     displacement = displacement_on(grid, transform)
+    progress.report(0.2)
     residual = Volume(displacement.array - displacement_on(grid, case.pair.initial).array, grid)
     if case.mr_labels is not None and case.us_labels is not None:
         scores = score(case.mr_labels, case.us_labels, transform)
         found |= {name: scores[name] for name in ("dsc", "iou", "asd_mm", "hd95_mm", "tre_mm")}
+        progress.report(0.5)
         if case.truth is not None:
             found["displacement_error_mm"] = _error_inside(case.us_labels.gland, transform, case.truth)
             points = case.us_labels.landmarks_mm
@@ -43,6 +50,7 @@ def figures(case: Started, transform: sitk.Transform) -> dict[str, float | None]
             if len(points):
                 errors = np.linalg.norm(map_points(points, transform) - map_points(points, case.truth), axis=1)
                 found["tre_mm"] = float(errors.mean())
+    progress.report(0.6)
     energy = harmonic_energy(residual)
     return {
         **found,

@@ -23,7 +23,14 @@ from .progress import Progress
 from .resuming import check_same, identity, remember
 from .start import Started, started
 from .study_files import StudyFiles, checkpoint
-from .training import TranslatedPair, deformed, learn_registration, learn_translation, translated
+from .training import (
+    TranslatedPair,
+    deformed,
+    learn_registration,
+    learn_translation,
+    translated,
+    translated_all,
+)
 from .volume import Volume
 from .weights import Part, Role
 
@@ -199,7 +206,7 @@ class Study:
 
     def _starting(self, case: Case) -> Callable[[Progress], None]:
         def work(progress: Progress) -> None:
-            self._measure(case, START, self.started(case).pair.initial, 0.0)
+            self._measure(case, START, self.started(case).pair.initial, 0.0, progress)
 
         return work
 
@@ -251,8 +258,7 @@ class Study:
         key = (n, name)
         if self._translated_for_training[0] != key:
             part = self._part(n, name, "translation")
-            shares = progress.steps(len(pairs), "Translating")
-            found = [translated(name, pair, part, device=self.device) for pair, _ in zip(pairs, shares, strict=False)]
+            found = translated_all(name, pairs, part, device=self.device, progress=progress)
             self._translated_for_training = key, found
         return self._translated_for_training[1]
 
@@ -271,21 +277,21 @@ class Study:
                 part,
                 refine=self.plan.refine,
                 **self._how(),
-                progress=progress.part(0.0, 0.95),
+                progress=progress.part(0.0, 0.9),
             )
             spent += time.perf_counter() - begun
             transform = composite(at_start.pair.initial, displacement, at_start.us.grid)
-            self._measure(case, str(method), transform, spent)
+            self._measure(case, str(method), transform, spent, progress.part(0.9, 1.0))
 
         return work
 
-    def _measure(self, case: Case, method: str, transform: sitk.Transform, seconds: float) -> None:
+    def _measure(self, case: Case, method: str, transform: sitk.Transform, seconds: float, progress: Progress) -> None:
         """Score a transform, picture it where the case is pictured, and keep both."""
         from .registration.transforms import warp
         from .scoring import figures
 
         at_start = self.started(case)
-        measured = figures(at_start, transform)
+        measured = figures(at_start, transform, progress)
         if case in self.pictured:
             grid = at_start.us.grid
             self.files.keep_image(case, method, "warped", warp(at_start.mr, grid, transform))

@@ -132,6 +132,7 @@ def translated(
 
     pictures = pair.mr.array, pair.us.array, pair.valid
     if name == "none":
+        progress.report(1.0)
         return TranslatedPair(normalised(pair.mr.array, pair.valid), normalised(pair.us.array, pair.valid))
     if part is not None:
         found = translate_with(part, *pictures, device=device, progress=progress)
@@ -146,6 +147,17 @@ def translated(
             progress=progress,
         )
     return TranslatedPair(found.mr, found.us, found.health)
+
+
+def translated_all(
+    name: str, pairs: Sequence[Pair], part: Part | None, *, device: str = "cpu", progress: Progress = SILENT
+) -> list[TranslatedPair]:
+    """Pairs translated by one trained network (or by none, as :func:`translated` takes ``none``), in their order."""
+    count = len(pairs)
+    return [
+        translated(name, pair, part, device=device, progress=progress.part(n / count, (n + 1) / count))
+        for n, pair in enumerate(pairs)
+    ]
 
 
 def learn_registration(

@@ -201,15 +201,14 @@ def test_fitting_alone_trains_nothing_and_has_no_folds(cohort, tmp_path):
 
 
 def test_it_stops_when_told_and_keeps_what_is_done(cohort, tmp_path):
-    done = []
+    said = []
+    progress = Progress(
+        lambda stage, share, message: said.append(message), lambda: "training" in said[-1] if said else False
+    )
     with pytest.raises(Cancelled):
-        run(
-            out=tmp_path,
-            cohort=cohort,
-            **HOW,
-            progress=Progress(lambda stage, share, message: done.append(share), cancelled=lambda: len(done) > 8),
-        )
+        study(cohort, tmp_path, METHODS).run(progress)
     assert len(list(tmp_path.glob("cases/*/start.json"))) == 3
+    assert not list(tmp_path.rglob("*.safetensors"))
 
 
 def test_a_trained_network_is_refined_on_the_pair_or_taken_as_it_is(cohort):

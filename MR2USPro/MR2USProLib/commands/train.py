@@ -18,7 +18,7 @@ from ..progress import SILENT, Progress
 from ..provenance import Record
 from ..resuming import check_same, identity, remember
 from ..start import started
-from ..training import Learned, learn_registration, learn_translation, translated
+from ..training import Learned, learn_registration, learn_translation, translated_all
 from ..weights import Part, Role, Weights, read_weights, write_weights
 
 if TYPE_CHECKING:
@@ -101,8 +101,7 @@ def run(
     part = learned["translation"].part if learned else None
     learning = progress.named("Registration")
     with record.timed("registration"):
-        shares = learning.part(0.0, 0.1).steps(len(pairs), "Translating")
-        seen = [translated(translation, pair, part, device=place) for pair, _ in zip(pairs, shares, strict=False)]
+        seen = translated_all(translation, pairs, part, device=place, progress=learning.part(0.0, 0.1))
         images = [picture.images(pair) for picture, pair in zip(seen, pairs, strict=True)]
         learned["registration"] = kept.learned(
             "registration", lambda how: learn_registration(registration, images, **how), learning.part(0.1, 1.0)
