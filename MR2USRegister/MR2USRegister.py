@@ -224,7 +224,8 @@ class MR2USRegisterLogic(ScriptedLoadableModuleLogic):
             mr: volume node that is moved. A transform above it is not looked at: ``pose`` is the start.
             trus: volume node that stays.
             pose: linear transform node from MR to TRUS; None where the images lie right already.
-            region: markups ROI node around what is registered in the TRUS; None for all that it shows.
+            region: markups ROI node around what is registered in the TRUS; None for all that it shows. Where the glands
+                are recognised in it, they better the start.
             translation: ``acmt``, ``pmt``, ``unsb``, or ``none`` to compare the images as they are.
             registration: the network that finds the deformation; only the first and the last never fold.
             preset: how fine the networks work.

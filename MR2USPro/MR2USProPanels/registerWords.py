@@ -30,6 +30,15 @@ def verdict(metrics: Metrics) -> list[str]:
     sentences = warnings(metrics)
     if "after" in metrics:
         sentences += _scored(metrics)
+    start = metrics.get("start")  # there where boxes were drawn
+    if start is not None and start["glands_recognised"]:
+        sentences.append(
+            _("The glands were recognised in their boxes, which moved the start by {n:.1f} mm.").format(
+                n=start["moved_mm"]
+            )
+        )
+    elif start is not None:
+        sentences.append(_("The glands were not recognised in their boxes: the start stayed where you put it."))
     deformation = metrics["deformation"]
     sentences.append(
         _("Beyond the start, the MR was moved by {mean:.1f} mm on average and by {most:.1f} mm at most.").format(

@@ -143,14 +143,18 @@ class Standin:
     # Time
 
     def process(self, seconds: float = 0) -> None:
-        """Run Qt's event loop, for a while."""
+        """Run Qt's event loop, for a while.
+
+        A while has several rounds, however slow the machine: what one round starts on a timer ends in a later one.
+        """
         end = time.monotonic() + seconds
-        while True:
+        rounds = 6 if seconds else 1
+        while rounds > 0 or time.monotonic() < end:
             self._application.sendPostedEvents()
             self._application.processEvents()
-            if time.monotonic() >= end:
-                return
-            time.sleep(0.005)
+            rounds -= 1
+            if seconds:
+                time.sleep(0.005)
 
     def waitUntil(self, condition: Callable[[], Any], seconds: float = 30) -> None:
         """Run Qt's event loop until the condition holds. Fails when it does not within the time."""
