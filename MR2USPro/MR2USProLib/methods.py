@@ -12,6 +12,8 @@ START = "start"
 TRANSLATIONS = ("none", "unsb", "pmt", "acmt")
 NETWORKS = ("diffusemorph", "fsdiffreg", "anatomy-aware", "voxelmorph")
 WITHOUT_NETWORK = ("simpleitk", "demons")
+FINDER = "finder"
+"""The start alone, from boxes, as a cohort's boxes taught it; no translation goes before it."""
 
 
 @dataclass(frozen=True, order=True)
@@ -26,7 +28,12 @@ class Method:
 
     @property
     def learns(self) -> bool:
-        """Whether the registration is a network."""
+        """Whether the registration learns from a cohort."""
+        return self.registration in (*NETWORKS, FINDER)
+
+    @property
+    def fits(self) -> bool:
+        """Whether it can be fitted to a pair."""
         return self.registration in NETWORKS
 
     @staticmethod
@@ -38,10 +45,12 @@ class Method:
         """
         translation, _, registration = text.strip().rpartition("+")
         method = Method(translation or "none", registration)
+        if method == Method("none", FINDER):
+            return method
         if method.translation not in TRANSLATIONS or method.registration not in (*NETWORKS, *WITHOUT_NETWORK):
             raise InputError(
                 f"There is no method '{text.strip()}' (--methods): join one of {', '.join(TRANSLATIONS)} and one of "
-                f"{', '.join((*NETWORKS, *WITHOUT_NETWORK))} with a plus, as in acmt+anatomy-aware."
+                f"{', '.join((*NETWORKS, *WITHOUT_NETWORK))} with a plus, as in acmt+anatomy-aware, or give {FINDER}."
             )
         return method
 

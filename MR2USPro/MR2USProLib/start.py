@@ -7,12 +7,14 @@ labels the pose in the headers, or whatever ``initial`` names, is the start.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from . import pipeline
 from .cohort import Case
 from .errors import InputError
+from .progress import SILENT, Progress
 from .volume import Volume
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     from .evaluation.labels import Labels
     from .registration.boxes import Box
+    from .weights import Part
 
 
 @dataclass(frozen=True)
@@ -74,3 +77,41 @@ def started(case: Case, *, preset: pipeline.Preset, initial: str = "none", seed:
     except InputError as error:
         raise InputError(f"The case '{case.name}' cannot be used: {error}") from error
     return Started(case, mr, us, moving, fixed, boxes, truth, pair)
+
+
+def learn_start(cases: Sequence[Started], seed: int = 0, progress: Progress = SILENT) -> Part:
+    """What the boxes of a cohort teach about where glands lie; labels teach it nothing.
+
+    Raises:
+        InputError: too few of the cases have boxes.
+        Cancelled: the user asked to stop.
+    """
+    from .registration.finder_training import BoxedPair, learn_finder, to_part
+
+    pairs = [BoxedPair.of(case.mr, case.us, *case.boxes) for case in cases if case.boxes is not None]
+    return to_part(learn_finder(pairs, seed=seed, progress=progress))
+
+
+def found_start(case: Started, part: Part | None) -> sitk.Transform:
+    """A better start, fixed to moving points, LPS mm; the case's own where it has no boxes or nothing is recognised.
+
+    Args:
+        case: at its start.
+        part: what a cohort taught; the program's own finder where there is none.
+
+    Raises:
+        InputError: the part holds no finder.
+    """
+    from .weights import Weights
+
+    if case.boxes is None:
+        return case.pair.initial
+    mr_box, us_box = case.boxes
+    return pipeline.find_start(
+        case.mr,
+        case.us,
+        initial=case.pair.initial,
+        region_mm=us_box.region_mm,
+        mr_region_mm=mr_box.region_mm,
+        weights=None if part is None else Weights({"finder": part}),
+    ).transform

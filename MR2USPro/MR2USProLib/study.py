@@ -18,10 +18,10 @@ import numpy as np
 from . import pipeline
 from .cohort import Case, folds
 from .evaluation.comparison import Row
-from .methods import START, Method
+from .methods import FINDER, START, Method
 from .progress import Progress
 from .resuming import check_same, identity, remember
-from .start import Started, started
+from .start import Started, found_start, learn_start, started
 from .study_files import StudyFiles, checkpoint
 from .training import (
     TranslatedPair,
@@ -199,7 +199,7 @@ class Study:
             name = str(method)
             if method.learns and not plan.fit_only:
                 yield Piece(f"{of}training {name}", files.weights(n, name), TRAINING, self._learning_behind(n, method))
-            cost = FITTING if method.learns and (plan.fit_only or plan.refine) else APPLYING
+            cost = FITTING if method.fits and (plan.fit_only or plan.refine) else APPLYING
             for case in fold:
                 file = files.figures(case, name)
                 yield Piece(f"{of}{name} on {case.name}", file, cost, self._registering(n, case, method))
@@ -237,6 +237,9 @@ class Study:
         return work
 
     def _learning_behind(self, n: int, method: Method) -> Callable[[Progress], None]:
+        if method.registration == FINDER:
+            return self._learning_finder(n, method)
+
         def work(progress: Progress) -> None:
             pairs = [self.started(case).pair for case in self.training_cases(n)]
             seen = self._translations_of(n, method.translation, pairs, progress.part(0.0, 0.05))
@@ -248,6 +251,21 @@ class Study:
                 progress=progress.part(0.05, 1.0),
             )
             self.files.keep_network(n, str(method), "registration", learned.part)
+
+        return work
+
+    def _learning_finder(self, n: int, method: Method) -> Callable[[Progress], None]:
+        def work(progress: Progress) -> None:
+            part = learn_start([self.started(case) for case in self.training_cases(n)], self.plan.seed, progress)
+            self.files.keep_network(n, str(method), "finder", part)
+
+        return work
+
+    def _finding(self, n: int, case: Case, method: Method) -> Callable[[Progress], None]:
+        def work(progress: Progress) -> None:
+            at_start, begun = self.started(case), time.perf_counter()
+            found = found_start(at_start, self._part(n, str(method), "finder"))
+            self._measure(case, str(method), found, time.perf_counter() - begun, progress)
 
         return work
 
@@ -263,6 +281,9 @@ class Study:
         return self._translated_for_training[1]
 
     def _registering(self, n: int, case: Case, method: Method) -> Callable[[Progress], None]:
+        if method.registration == FINDER:
+            return self._finding(n, case, method)
+
         def work(progress: Progress) -> None:
             from .registration.transforms import composite
 

@@ -241,3 +241,20 @@ def test_the_default_is_what_the_paper_crosses():
     paper = ["diffusemorph", "fsdiffreg", "unsb+fsdiffreg", "pmt+fsdiffreg", "acmt+fsdiffreg", "acmt+anatomy-aware"]
     assert {Method.named(name) for name in paper} < set(TABLE_II)
     assert str(Method.named("voxelmorph")) == "none+voxelmorph"
+
+
+def test_a_finder_learns_from_the_boxes_of_the_training_cases_alone(tmp_path):
+    cohort = write_cohort(tmp_path, 10, patients=10)
+    run(out=tmp_path / "out", cohort=cohort, methods=("finder",), folds=2, device="cpu", threads=1, fit_only=True)
+    by_own = [row for row in rows_of(tmp_path / "out") if row["method"] == "none+finder"]
+    assert len(by_own) == 10
+    cases = read_cohort(cohort)
+    study = Study(cases, [Method.named("finder")], Plan(folds=2), tmp_path / "study")
+    with pytest.raises(InputError, match="teach nothing"):  # five pairs are too few
+        study.run(SILENT)
+
+
+def test_only_the_start_has_no_translation():
+    assert str(Method.named("finder")) == "none+finder"
+    with pytest.raises(InputError, match="or give finder"):
+        Method.named("acmt+finder")

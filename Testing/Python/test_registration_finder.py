@@ -1,6 +1,7 @@
 """The finder: what roughly drawn boxes of a cohort teach, and that it leaves alone what it does not know."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -46,15 +47,26 @@ def anatomy(rng, tilt_deg=TILT_DEG):
     return images, boxes
 
 
+class Drawn(NamedTuple):
+    mr: Volume
+    us: Volume
+    mr_box: Box
+    us_box: Box
+
+
+def learned(seeds):
+    return learn_finder([BoxedPair.of(*drawn_pair(seed)[0]) for seed in seeds])
+
+
 def drawn_pair(seed):
     rng = np.random.default_rng(seed)
     (mr, us), exact = anatomy(rng)
-    return BoxedPair(mr, us, *(box.drawn(rng) for box in exact)), exact
+    return Drawn(mr, us, *(box.drawn(rng) for box in exact)), exact
 
 
 @pytest.fixture(scope="module")
 def finder():
-    return learn_finder([drawn_pair(seed)[0] for seed in range(16)])
+    return learned(range(16))
 
 
 def test_boxes_teach_the_symmetry_the_tilt_and_where_the_gland_is(finder):
@@ -121,7 +133,7 @@ def test_it_is_kept_as_weights(finder, tmp_path):
 
 def test_few_pairs_teach_nothing():
     with pytest.raises(InputError, match="3 pair"):
-        learn_finder([drawn_pair(seed)[0] for seed in range(3)])
+        learned(range(3))
 
 
 def test_the_weights_that_come_with_the_program_are_a_finder():

@@ -24,6 +24,7 @@ from ..weights import Part, Role, Weights, read_weights, write_weights
 if TYPE_CHECKING:
     from .. import pipeline
     from ..devices import Device
+    from ..registration.finder_training import BoxedPair
 
 PLAN = "training.json"
 CHECKPOINTS = "checkpoints"
@@ -45,6 +46,8 @@ def run(
     progress: Progress = SILENT,
 ) -> Record:
     """Train on all pairs of a cohort and write ``weights.safetensors``, the losses and the reports to ``out``.
+
+    Where eight cases have labels, boxes drawn around their glands teach where glands lie in such boxes too.
 
     While it runs it is kept in ``out/checkpoints``; a training that was cancelled or killed goes on from there, to the
     very result that it would have had without the break.
@@ -75,6 +78,8 @@ def run(
     ):
         if chosen not in known:
             raise InputError(f"There is no method '{chosen}' ({option}): choose one of {', '.join(known)}.")
+    from ..registration.finder_training import LEAST_PAIRS, learn_finder, to_part
+
     cases = read_cohort(cohort)
     place = prepare(device, threads)
     settings = {
@@ -89,7 +94,7 @@ def run(
     if check_same(out / PLAN, mine, "a training") and not resume:
         raise InputError(f"{out} holds this training already: go on with --resume, or give another folder with --out.")
     record = Record("train", {**settings, "device": place, "threads": threads}, {"cohort": cohort})
-    pairs = _read(cases, preset, initial, seed, progress.named("Read"))
+    pairs, boxed = _read(cases, preset, initial, seed, progress.named("Read"))
     remember(out / PLAN, mine)
     kept = _Kept(out / CHECKPOINTS, iterations, seed, place)
     learned: dict[Role, Learned] = {}
@@ -106,17 +111,27 @@ def run(
         learned["registration"] = kept.learned(
             "registration", lambda how: learn_registration(registration, images, **how), learning.part(0.1, 1.0)
         )
-    _write(out, learned, record, len(cases))
+    finder: Part | None = None
+    if len(boxed) >= LEAST_PAIRS:
+        with record.timed("finder"):
+            finder = to_part(learn_finder(boxed, seed=seed, progress=progress.named("Start")))
+    _write(out, learned, finder, record, len(cases))
     return record
 
 
 def _read(
     cases: Sequence[Case], preset: pipeline.Preset, initial: str, seed: int, progress: Progress
-) -> list[pipeline.Pair]:
-    found = []
+) -> tuple[list[pipeline.Pair], list[BoxedPair]]:
+    """All pairs at their start, and what a finder learns from, of those that have boxes."""
+    from ..registration.finder_training import BoxedPair
+
+    pairs, boxed = [], []
     for case, _ in zip(cases, progress.steps(len(cases)), strict=False):
-        found.append(started(case, preset=preset, initial=initial, seed=seed).pair)
-    return found
+        begun = started(case, preset=preset, initial=initial, seed=seed)
+        pairs.append(begun.pair)
+        if begun.boxes is not None:
+            boxed.append(BoxedPair.of(begun.mr, begun.us, *begun.boxes))
+    return pairs, boxed
 
 
 @dataclass(frozen=True)
@@ -150,12 +165,14 @@ class _Kept:
         return found
 
 
-def _write(out: Path, learned: Mapping[Role, Learned], record: Record, cases: int) -> None:
+def _write(out: Path, learned: Mapping[Role, Learned], finder: Part | None, record: Record, cases: int) -> None:
     from ..report.charts import loss_curves
     from ..report.page import Section, render
     from .sections import facts
 
     parts: dict[Role, Part] = {role: one.part for role, one in learned.items()}
+    if finder is not None:
+        parts["finder"] = finder
     told = {**record.parameters, "cases": cases}
     complaints = [one.complaint for one in learned.values() if one.complaint]
     verdict = " ".join(complaints) or f"Trained on {cases} pairs; no sign of collapse was found."

@@ -40,27 +40,29 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class BoxedPair:
-    """A pair and the boxes that were drawn around its glands, in each image's own world."""
+    """What is looked at of a pair: both images around the boxes that were drawn in them, each in its own world.
 
-    mr: Volume
-    us: Volume
-    mr_box: Box
-    us_box: Box
-
-
-@dataclass(frozen=True)
-class _Drawn:
-    """A pair as it is learned from: both images in their own worlds, and the glands' boxes there."""
+    Attributes:
+        pictures: MR and TRUS.
+        sides: of the glands' boxes there.
+    """
 
     pictures: tuple[Picture, Picture]
     sides: tuple[Sides, Sides]
+
+    @staticmethod
+    def of(mr: Volume, us: Volume, mr_box: Box, us_box: Box) -> BoxedPair:
+        """The pair in these images, with boxes drawn 10 mm too large."""
+        wide = [Box(box.low_mm - box.size_mm, box.high_mm + box.size_mm) for box in (mr_box, us_box)]
+        one, other = (sides_of(box, _AXES, MARGIN_MM) for box in (mr_box, us_box))
+        return BoxedPair((Picture(mr, wide[0]), Picture(us, wide[1])), (one, other))
 
 
 def learn_finder(pairs: Sequence[BoxedPair], *, seed: int = 0, progress: Progress = SILENT) -> Finder:
     """Learn from a cohort whose images are all oriented alike.
 
     Args:
-        pairs: with their boxes, drawn 10 mm too large.
+        pairs: with their boxes.
         seed: of the random drawings.
         progress: told about every pair.
 
@@ -72,17 +74,16 @@ def learn_finder(pairs: Sequence[BoxedPair], *, seed: int = 0, progress: Progres
         raise InputError(
             f"{len(pairs)} pair(s) with boxes teach nothing about where glands lie: give {LEAST_PAIRS} at least."
         )
-    drawn = [_drawn(pair) for pair in _told(pairs, progress.part(0.0, 0.2), "Looking at the pairs")]
-    mirror = _mirror(drawn)
+    mirror = _mirror(pairs)
     drawings = max(2, min(DRAWINGS, MOST_DRAWINGS // len(pairs)))
     rng = np.random.default_rng(seed)
     views = [
-        _view([pair.pictures[n] for pair in drawn], [pair.sides[n] for pair in drawn], mirror, drawings, rng, part)
-        for n, part in enumerate((progress.part(0.2, 0.5), progress.part(0.5, 0.8)))
+        _view([pair.pictures[n] for pair in pairs], [pair.sides[n] for pair in pairs], mirror, drawings, rng, part)
+        for n, part in enumerate((progress.part(0.0, 0.4), progress.part(0.4, 0.8)))
     ]
-    sizes = np.array([[np.log(sides.high - sides.low) for sides in pair.sides] for pair in drawn])
+    sizes = np.array([[np.log(sides.high - sides.low) for sides in pair.sides] for pair in pairs])
     growth = (sizes[:, 0] - sizes[:, 1]).mean(axis=0)
-    angle = _tilt_deg(drawn, mirror, progress.part(0.8, 1.0))
+    angle = _tilt_deg(pairs, mirror, progress.part(0.8, 1.0))
     return Finder(views[0], views[1], growth, mirror, angle)
 
 
@@ -120,20 +121,13 @@ def from_part(part: Part) -> Finder:
     return finder
 
 
-def _drawn(pair: BoxedPair) -> _Drawn:
-    boxes = pair.mr_box, pair.us_box
-    wide = [Box(box.low_mm - box.size_mm, box.high_mm + box.size_mm) for box in boxes]
-    pictures = Picture(pair.mr, wide[0]), Picture(pair.us, wide[1])
-    return _Drawn(pictures, (sides_of(boxes[0], _AXES, MARGIN_MM), sides_of(boxes[1], _AXES, MARGIN_MM)))
-
-
-def _mirror(drawn: Sequence[_Drawn]) -> int:
+def _mirror(pairs: Sequence[BoxedPair]) -> int:
     """The axis along which the cohort's mean pictures are most like their mirror images."""
     likeness = []
     for axis in range(3):
         total = 0.0
         for n in (0, 1):
-            mean = np.mean([pair.pictures[n].features(pair.sides[n], _AXES) for pair in drawn], axis=0)[: SAMPLES**3]
+            mean = np.mean([pair.pictures[n].features(pair.sides[n], _AXES) for pair in pairs], axis=0)[: SAMPLES**3]
             cube = mean.reshape((SAMPLES,) * 3)
             total += float(np.corrcoef(cube.ravel(), np.flip(cube, axis).ravel())[0, 1])
         likeness.append(total)
@@ -166,17 +160,17 @@ def _view(
     return View(mean, x.T @ dual / size, rest)
 
 
-def _tilt_deg(drawn: Sequence[_Drawn], mirror: int, progress: Progress) -> float:
+def _tilt_deg(pairs: Sequence[BoxedPair], mirror: int, progress: Progress) -> float:
     """The angle at which the edges of the cohort as a whole coincide best, up to 15 degrees."""
     curve = np.zeros(len(ANGLES_DEG))
-    for pair in _told(drawn, progress, "Learning the tilt"):
+    for pair in _told(pairs, progress, "Learning the tilt"):
         curve += [_edges_alike(pair, tilt(angle, mirror)) for angle in ANGLES_DEG]
     bend, slope, _ = np.polyfit(ANGLES_DEG, curve, 2)
     best = -slope / (2 * bend) if bend < 0 else 0.0
     return float(np.clip(best, -LARGEST_TILT_DEG, LARGEST_TILT_DEG))
 
 
-def _edges_alike(pair: _Drawn, rotation: Array) -> float:
+def _edges_alike(pair: BoxedPair, rotation: Array) -> float:
     """How well the directions of the edges around the gland agree, whichever side is the brighter one."""
     (mr, us), (mr_sides, us_sides) = pair.pictures, pair.sides
     middle, half = (us_sides.low + us_sides.high) / 2, (us_sides.high - us_sides.low) / 2 + 5
