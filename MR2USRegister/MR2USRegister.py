@@ -209,6 +209,7 @@ class MR2USRegisterLogic(ScriptedLoadableModuleLogic):
         preset: Literal["fast", "balanced", "paper"] = "balanced",
         weights: str | Path | None = None,
         incompressible: bool = False,
+        doubleSlices: bool = False,
         seed: int = 0,
         device: Literal["auto", "cpu", "cuda"] = "auto",
         mrSegmentation: Any = None,
@@ -232,6 +233,7 @@ class MR2USRegisterLogic(ScriptedLoadableModuleLogic):
             weights: file of trained networks of these methods, which are then refined on this pair; without one, and
                 for what it does not hold, networks are fitted to this pair alone.
             incompressible: charge the fit for changes of the tissue's volume (``anatomy-aware`` only).
+            doubleSlices: paint a slice between every two slices of the MR first.
             seed: of everything that is random.
             device: where the networks run.
             mrSegmentation: for scoring only, with ``trusSegmentation``: the prostate and landmarks, by equal names.
@@ -257,6 +259,7 @@ class MR2USRegisterLogic(ScriptedLoadableModuleLogic):
             "preset": preset,
             "weights": str(weights) if weights else None,
             "incompressible": incompressible,
+            "double_slices": doubleSlices,
             "seed": seed,
             "device": device,
         }

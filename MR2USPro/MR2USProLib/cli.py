@@ -264,6 +264,9 @@ def register(
             "--find-glands/--keep-start", help="Better the start by where the glands are seen in their boxes."
         ),
     ] = True,
+    double_slices: Annotated[
+        bool, typer.Option("--double-slices", help="Paint a slice between every two slices of the MR first.")
+    ] = False,
     weights: Annotated[
         Path | None, typer.Option(help="Trained networks; what they do not hold is fitted to the pair.")
     ] = None,
@@ -297,6 +300,7 @@ def register(
             fixed_roi=_numbers("--fixed-roi", fixed_roi, 6, float),
             moving_roi=_numbers("--moving-roi", moving_roi, 6, float),
             find_glands=find_glands,
+            double_slices=double_slices,
             weights=weights,
             refine=not no_refine,
             incompressible=incompressible,

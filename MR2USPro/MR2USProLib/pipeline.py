@@ -41,6 +41,8 @@ VoxelSize = float | Sequence[float] | None
 FINDER_WEIGHTS = Path(__file__).parents[1] / "Resources" / "weights" / "finder.safetensors"
 """What boxes around the glands of 79 public pairs taught."""
 
+FEWEST_SLICES = 6
+
 OFFSET_DIGITS = 3
 """Decimals of an offset in px in the table of positions: what is placed at once lies where it lies step by step."""
 
@@ -273,6 +275,36 @@ def fill_gaps(
         progress=progress.named("Fill"),
     )
     return FilledVolume(placement, Volume(filled, placement.volume.grid), check)
+
+
+def double_slices(mr: Volume) -> Volume:
+    """The MR with a slice between every two of its slices, painted by kriging; its own slices stay as they are.
+
+    Slices are those along k, as scanners and files order them.
+
+    Raises:
+        InputError: too few slices to learn from how they go over into each other.
+    """
+    from .reconstruction.kriging import fill_kriging
+    from .volume import Grid
+
+    depth, height, width = mr.grid.shape
+    if depth < FEWEST_SLICES:
+        raise InputError(f"An MR of {depth} slices cannot be doubled (--double-slices): {FEWEST_SLICES} are needed.")
+    grey = mr.array.astype(np.float32)
+    lowest, highest = float(grey.min()), float(grey.max())
+    span = max(highest - lowest, 1e-6)
+    values = np.zeros((2 * depth - 1, height, width), np.float32)
+    values[::2] = (grey - lowest) / span * 255
+    measured = np.zeros(values.shape, bool)
+    measured[::2] = True
+    filled = fill_kriging(values, measured, np.ones(values.shape, bool))
+    found = np.clip(filled, 0, 255) / 255 * span + lowest
+    found[::2] = grey
+    i, j, k = mr.grid.spacing_mm
+    grid = Grid(values.shape, (i, j, k / 2), mr.grid.origin_mm, mr.grid.direction)
+    whole = np.issubdtype(mr.array.dtype, np.integer)
+    return Volume((np.rint(found) if whole else found).astype(mr.array.dtype), grid)
 
 
 def find_start(

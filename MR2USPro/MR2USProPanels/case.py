@@ -94,6 +94,7 @@ class Case:
         str, Choice(["anatomy-aware", "fsdiffreg", "diffusemorph", "voxelmorph"]), Default("anatomy-aware")
     ]
     incompressible: bool
+    doubleSlices: bool
     weightsFile: str
     preset: Annotated[str, Choice(["fast", "balanced", "paper"]), Default("balanced")]
     seed: Annotated[int, WithinRange(0, 999999)]

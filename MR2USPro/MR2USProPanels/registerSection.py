@@ -163,6 +163,7 @@ class RegisterSection(Section):
             preset=case.preset,
             weights=case.weightsFile or None,
             incompressible=case.incompressible and case.registration == "anatomy-aware",
+            doubleSlices=case.doubleSlices,
             seed=case.seed,
             device=device(),
             mrSegmentation=case.mrSegmentation,

@@ -32,6 +32,7 @@ def forPanel(message: str) -> str:
         "--registration": _("the registration"),
         "--weights": _("the trained networks under Advanced"),
         "--incompressible": _("holding the volume of the tissue"),
+        "--double-slices": _("doubling the MR's slices"),
         "--preset": _("the preset"),
         "--device": _("the device under Environment"),
     }

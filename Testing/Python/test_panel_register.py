@@ -142,6 +142,9 @@ def test_every_registration_can_be_chosen(panel, case, slicerApp):
         assert case.registration == key
         assert form.incompressibleBox.enabled == (key == "anatomy-aware")
     assert case.incompressible
+    form.doubleSlicesBox.checked = True
+    slicerApp.process(0.05)
+    assert case.doubleSlices
     form.weightsPath.currentPath = "/somewhere/weights.safetensors"
     slicerApp.process(0.05)
     assert case.weightsFile == "/somewhere/weights.safetensors"

@@ -58,6 +58,7 @@ def run(
     preset: pipeline.Preset = "balanced",
     fixed_roi: tuple[float, ...] | None = None,
     moving_roi: tuple[float, ...] | None = None,
+    double_slices: bool = False,
     find_glands: bool = True,
     weights: Path | None = None,
     refine: bool = True,
@@ -90,6 +91,8 @@ def run(
     with staged(out) as folder:
         place = prepare(device, threads)
         mr, us = Volume.read(moving), Volume.read(fixed)
+        if double_slices:
+            mr = pipeline.double_slices(mr)
         trained = read_weights(Path(weights)) if weights else None
         moving_labels = read_labels(moving_label) if moving_label else None
         fixed_labels = read_labels(fixed_label) if fixed_label else None
@@ -109,6 +112,7 @@ def run(
             "fixed_roi": fixed_roi,
             "moving_roi": moving_roi,
             "find_glands": find_glands,
+            "double_slices": double_slices,
             "refine": refine if weights else None,
             "incompressible": incompressible,
             "seed": seed,
