@@ -34,7 +34,7 @@ BLUR_MM = 3.0
 LOCAL_CELLS = 3.0
 SHARE_OF_SIZE = 0.5
 """Of the difference of the two glands' sizes, in logarithms: a box's sizes are too uncertain to be followed wholly."""
-LEAST_LIKENESS = 0.5
+LEAST_LIKENESS = 0.45
 """Correlation with the cohort's mean picture below which a picture is not taken for one of its kind."""
 HEADERS_LEAD = 0.1
 """By how much another orientation or margin has to look better than those that are taken for granted."""
