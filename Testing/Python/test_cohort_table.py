@@ -2,7 +2,7 @@
 
 import pytest
 
-from MR2USProLib.cohort import Case, folds, read_cohort
+from MR2USProLib.cohorts.cohort import Case, folds, read_cohort
 from MR2USProLib.errors import InputError
 
 FILES = ("mr.nrrd", "us.nrrd", "mr_label.nrrd", "us_label.nrrd", "truth.h5")

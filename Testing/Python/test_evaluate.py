@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 
 from MR2USProLib import pipeline
-from MR2USProLib.cohort import read_cohort
+from MR2USProLib.cohorts.cohort import read_cohort
+from MR2USProLib.cohorts.methods import TABLE_II, Method
+from MR2USProLib.cohorts.scoring import figures
+from MR2USProLib.cohorts.start import started
+from MR2USProLib.cohorts.study import Plan, Study
+from MR2USProLib.cohorts.training import deformed, learn_registration, translated
 from MR2USProLib.commands.evaluate import run
 from MR2USProLib.errors import Cancelled, InputError
-from MR2USProLib.methods import TABLE_II, Method
 from MR2USProLib.progress import SILENT, Progress
 from MR2USProLib.registration.boxes import Box
 from MR2USProLib.registration.transforms import map_points
-from MR2USProLib.scoring import figures
-from MR2USProLib.start import started
-from MR2USProLib.study import Plan, Study
-from MR2USProLib.training import deformed, learn_registration, translated
 from small_cohort import write_cohort
 
 METHODS = ("acmt+anatomy-aware", "voxelmorph")

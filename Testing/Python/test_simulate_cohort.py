@@ -3,10 +3,10 @@
 import pytest
 
 from MR2USProLib.cli import run as mr2us
-from MR2USProLib.cohort import read_cohort
+from MR2USProLib.cohorts.cohort import read_cohort
+from MR2USProLib.cohorts.scoring import figures
+from MR2USProLib.cohorts.start import started
 from MR2USProLib.commands.simulate_cohort import run
-from MR2USProLib.scoring import figures
-from MR2USProLib.start import started
 
 
 @pytest.mark.slow  # an exam takes ten seconds and more

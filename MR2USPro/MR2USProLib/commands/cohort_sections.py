@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..cohorts.methods import START
 from ..evaluation.comparison import Row, change, spread
-from ..methods import START
 from ..report.cuts import AXIAL, Cut, centre_of
 from ..report.page import Section, Table
 from ..report.side_by_side import Patient, registrations, translations
@@ -20,12 +20,12 @@ from .cohort_tables import Translated
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..cohort import Case
+    from ..cohorts.cohort import Case
+    from ..cohorts.start import Started
+    from ..cohorts.study import Study
+    from ..cohorts.training import TranslatedPair
     from ..evaluation.interiors import Interiors
     from ..progress import Progress
-    from ..start import Started
-    from ..study import Study
-    from ..training import TranslatedPair
 
 SIDES = ("mr", "us")
 MOST_PATIENTS = 20

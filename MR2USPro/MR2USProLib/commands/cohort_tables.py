@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..cohorts.methods import START
 from ..evaluation.comparison import Row, Spread, change, spread
-from ..methods import START
 from ..report.page import Mark, Table
 from ..report.tables import written
 

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..cohort import read_cohort
+from ..cohorts.cohort import read_cohort
+from ..cohorts.methods import START, TABLE_II, Method
+from ..cohorts.study import Plan, Study
 from ..devices import prepare
 from ..errors import InputError
 from ..evaluation.comparison import Row
-from ..methods import START, TABLE_II, Method
 from ..outputs import staged, write_json
 from ..progress import SILENT, Progress
 from ..provenance import Record
-from ..study import Plan, Study
 from .cohort_tables import table_one, table_two, write_rows
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def run(
 
     Args:
         out: folder for all of it.
-        cohort: CSV of the cohort; see :func:`~MR2USProLib.cohort.read_cohort`.
+        cohort: CSV of the cohort; see :func:`~MR2USProLib.cohorts.cohort.read_cohort`.
         methods: names such as ``acmt+anatomy-aware``; those of the paper's Table II where none are given.
         folds: parts into which the patients are split.
         fit_only: fit everything to each pair, without training.

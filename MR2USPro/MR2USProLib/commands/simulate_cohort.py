@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .. import pipeline
-from ..cohort import COLUMNS
+from ..cohorts.cohort import COLUMNS
 from ..devices import limit_threads
 from ..outputs import staged, write_json
 from ..progress import SILENT, Progress

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..cohort import Case, read_cohort
+from ..cohorts.cohort import Case, read_cohort
+from ..cohorts.methods import NETWORKS, TRANSLATIONS
+from ..cohorts.resuming import check_same, identity, remember
+from ..cohorts.start import started
+from ..cohorts.training import Learned, learn_registration, learn_translation, translated_all
 from ..devices import prepare
 from ..errors import InputError
-from ..methods import NETWORKS, TRANSLATIONS
 from ..outputs import staged, whole, write_json
 from ..progress import SILENT, Progress
 from ..provenance import Record
-from ..resuming import check_same, identity, remember
-from ..start import started
-from ..training import Learned, learn_registration, learn_translation, translated_all
 from ..weights import Part, Role, Weights, read_weights, write_weights
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def run(
 
     Args:
         out: folder for all of it.
-        cohort: CSV of the cohort; see :func:`~MR2USProLib.cohort.read_cohort`.
+        cohort: CSV of the cohort; see :func:`~MR2USProLib.cohorts.cohort.read_cohort`.
         resume: go on with the training that ``out`` holds.
         translation: ``acmt``, ``pmt``, ``unsb`` or ``none``.
         registration: ``anatomy-aware``, ``fsdiffreg``, ``diffusemorph`` or ``voxelmorph``.

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ..progress import SILENT, Progress
+from ..volume import Volume
 from .methods import WITHOUT_NETWORK
-from .progress import SILENT, Progress
-from .volume import Volume
 
 if TYPE_CHECKING:
-    from .pipeline import Pair
-    from .registration.pair import Images
-    from .translation.collapse import Health
-    from .weights import Part
+    from ..pipeline import Pair
+    from ..registration.pair import Images
+    from ..translation.collapse import Health
+    from ..weights import Part
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class TranslatedPair:
 
     def images(self, pair: Pair) -> Images:
         """As the registration takes them."""
-        from .registration.pair import Images
+        from ..registration.pair import Images
 
         return Images(self.mr, self.us, pair.valid, pair.us.grid.spacing_mm)
 
@@ -85,8 +85,8 @@ def learn_translation(
         Cancelled: the user asked to stop.
         InputError: bad pictures, or a checkpoint of another training.
     """
-    from .translation.cohort import Case
-    from .translation.training import MANY_PAIRS, train
+    from ..translation.cohort import Case
+    from ..translation.training import MANY_PAIRS, train
 
     schedule = None if iterations is None else replace(MANY_PAIRS, iterations=iterations)
     trained = train(
@@ -126,9 +126,9 @@ def translated(
         Cancelled: the user asked to stop.
         InputError: bad pictures.
     """
-    from .translation.masking import normalised
-    from .translation.training import ONE_PAIR, translate_pair
-    from .translation.translating import translate_with
+    from ..translation.masking import normalised
+    from ..translation.training import ONE_PAIR, translate_pair
+    from ..translation.translating import translate_with
 
     pictures = pair.mr.array, pair.us.array, pair.valid
     if name == "none":
@@ -171,8 +171,8 @@ def learn_registration(
     progress: Progress = SILENT,
 ) -> Learned:
     """Train a registration on translated pairs; the arguments and errors are those of :func:`learn_translation`."""
-    from .registration.methods import named
-    from .registration.training import train
+    from ..registration.methods import named
+    from ..registration.training import train
 
     method = named(name).for_cohort(len(images))
     if iterations is not None:
@@ -210,10 +210,10 @@ def deformed(
         Cancelled: the user asked to stop.
         InputError: there is no such registration, or the weights are not its own.
     """
-    from .registration.classical import register_classically
-    from .registration.demons import register_by_demons
-    from .registration.methods import method_of, named
-    from .registration.training import register_with, train
+    from ..registration.classical import register_classically
+    from ..registration.demons import register_by_demons
+    from ..registration.methods import method_of, named
+    from ..registration.training import register_with, train
 
     grid = pair.us.grid
     if name in WITHOUT_NETWORK:

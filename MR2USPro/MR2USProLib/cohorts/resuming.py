@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import __version__
+from .. import __version__
+from ..errors import InputError
+from ..outputs import whole, write_json
+from ..provenance import fingerprint
 from .cohort import Case
-from .errors import InputError
-from .outputs import whole, write_json
-from .provenance import fingerprint
 
 
 def identity(settings: Mapping[str, Any], cases: Sequence[Case]) -> dict[str, Any]:

@@ -11,18 +11,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from . import pipeline
+from .. import pipeline
+from ..errors import InputError
+from ..progress import SILENT, Progress
+from ..volume import Volume
 from .cohort import Case
-from .errors import InputError
-from .progress import SILENT, Progress
-from .volume import Volume
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
-    from .evaluation.labels import Labels
-    from .registration.boxes import Box
-    from .weights import Part
+    from ..evaluation.labels import Labels
+    from ..registration.boxes import Box
+    from ..weights import Part
 
 
 @dataclass(frozen=True)
@@ -54,15 +54,15 @@ def started(case: Case, *, preset: pipeline.Preset, initial: str = "none", seed:
     Args:
         case: which.
         preset: size of the networks' grid.
-        initial: the start of a case without labels; see :func:`.registration.initial.initial_transform`.
+        initial: the start of a case without labels; see :func:`..registration.initial.initial_transform`.
         seed: of how the boxes are drawn; the case's name decides with it.
 
     Raises:
         InputError: a file of the case cannot be read, its labels do not match, or its images do not overlap.
     """
-    from .evaluation.labels import check_pair, read_labels
-    from .registration.boxes import centred, drawn_boxes
-    from .registration.transforms import read_transform
+    from ..evaluation.labels import check_pair, read_labels
+    from ..registration.boxes import centred, drawn_boxes
+    from ..registration.transforms import read_transform
 
     try:
         mr, us = Volume.read(case.mr), Volume.read(case.us)
@@ -86,7 +86,7 @@ def learn_start(cases: Sequence[Started], seed: int = 0, progress: Progress = SI
         InputError: too few of the cases have boxes.
         Cancelled: the user asked to stop.
     """
-    from .registration.finder_training import BoxedPair, learn_finder, to_part
+    from ..registration.finder_training import BoxedPair, learn_finder, to_part
 
     pairs = [BoxedPair.of(case.mr, case.us, *case.boxes) for case in cases if case.boxes is not None]
     return to_part(learn_finder(pairs, seed=seed, progress=progress))
@@ -102,7 +102,7 @@ def found_start(case: Started, part: Part | None) -> sitk.Transform:
     Raises:
         InputError: the part holds no finder.
     """
-    from .weights import Weights
+    from ..weights import Weights
 
     if case.boxes is None:
         return case.pair.initial

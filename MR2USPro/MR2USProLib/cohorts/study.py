@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import pipeline
+from .. import pipeline
+from ..evaluation.comparison import Row
+from ..progress import Progress
+from ..volume import Volume
+from ..weights import Part, Role
 from .cohort import Case, folds
-from .evaluation.comparison import Row
 from .methods import FINDER, START, Method
-from .progress import Progress
 from .resuming import check_same, identity, remember
 from .start import Started, found_start, learn_start, started
 from .study_files import StudyFiles, checkpoint
@@ -31,8 +33,6 @@ from .training import (
     translated,
     translated_all,
 )
-from .volume import Volume
-from .weights import Part, Role
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -285,7 +285,7 @@ class Study:
             return self._finding(n, case, method)
 
         def work(progress: Progress) -> None:
-            from .registration.transforms import composite
+            from ..registration.transforms import composite
 
             at_start, seen = self.started(case), self.translation(case, method.translation)
             spent = 0.0 if method.translation == "none" else float(self.health(case, method.translation)["seconds"])
@@ -308,7 +308,7 @@ class Study:
 
     def _measure(self, case: Case, method: str, transform: sitk.Transform, seconds: float, progress: Progress) -> None:
         """Score a transform, picture it where the case is pictured, and keep both."""
-        from .registration.transforms import warp
+        from ..registration.transforms import warp
         from .scoring import figures
 
         at_start = self.started(case)

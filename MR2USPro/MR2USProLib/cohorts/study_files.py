@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..outputs import whole, write_json
+from ..volume import Volume
+from ..weights import Part, Role, Weights, read_weights, write_weights
 from .cohort import Case
-from .outputs import whole, write_json
-from .volume import Volume
-from .weights import Part, Role, Weights, read_weights, write_weights
 
 
 @dataclass(frozen=True)

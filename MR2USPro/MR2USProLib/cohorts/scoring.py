@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .progress import SILENT, Progress
+from ..progress import SILENT, Progress
+from ..volume import Volume
 from .start import Started
-from .volume import Volume
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -30,9 +30,9 @@ def figures(case: Started, transform: sitk.Transform, progress: Progress = SILEN
     Raises:
         Cancelled: the user asked to stop.
     """
-    from .evaluation.labels import score
-    from .evaluation.metrics import displacement_statistics, folding, harmonic_energy
-    from .registration.transforms import displacement_on, map_points
+    from ..evaluation.labels import score
+    from ..evaluation.metrics import displacement_statistics, folding, harmonic_energy
+    from ..registration.transforms import displacement_on, map_points
 
     found: dict[str, float | None] = {}
     grid = case.us.grid
@@ -63,8 +63,8 @@ def figures(case: Started, transform: sitk.Transform, progress: Progress = SILEN
 
 def _error_inside(gland: Volume, transform: sitk.Transform, truth: sitk.Transform) -> float:
     """Mean distance in mm between where two transforms bring the gland's voxels."""
-    from .registration.boxes import Box
-    from .registration.transforms import displacement_on
+    from ..registration.boxes import Box
+    from ..registration.transforms import displacement_on
 
     box = Box.around(gland)
     grid = gland.grid.cropped_to(box.low_mm, box.high_mm)

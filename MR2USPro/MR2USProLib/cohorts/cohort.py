@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .errors import InputError
+from ..errors import InputError
 
 NEEDED = ("case", "mr", "us")
 FILES = ("mr", "us", "mr_label", "us_label", "truth")
