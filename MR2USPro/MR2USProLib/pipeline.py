@@ -38,7 +38,7 @@ RegistrationMethod = Literal["anatomy-aware", "fsdiffreg", "diffusemorph", "voxe
 VoxelSize = float | Sequence[float] | None
 """Edge of cubic voxels in mm, or the edges along x, y and z; None for the default."""
 
-FINDER_WEIGHTS = Path(__file__).parents[1] / "Resources" / "weights" / "finder.safetensors"
+FINDER_WEIGHTS = Path(__file__).parent / "registration" / "finder.safetensors"
 """What boxes around the glands of 79 public pairs taught."""
 
 FEWEST_SLICES = 6

@@ -27,7 +27,11 @@ def test_the_build_installs_every_file_of_a_module(module):
         for path in folder.rglob("*.py")
         if path.name != "__main__.py" and "__pycache__" not in path.parts
     )
-    resources = sorted(p.relative_to(folder).as_posix() for p in (folder / "Resources").rglob("*") if p.is_file())
+    resources = sorted(
+        p.relative_to(folder).as_posix()
+        for p in (*(folder / "Resources").rglob("*"), *folder.rglob("*.safetensors"))
+        if p.is_file()
+    )
     assert sorted(listed(module, "MODULE_PYTHON_SCRIPTS")) == scripts
     assert sorted(listed(module, "MODULE_PYTHON_RESOURCES")) == resources
 
