@@ -115,6 +115,11 @@ def test_what_it_does_not_know_is_left_alone(finder):
     found = find(finder, pair.mr, noise, start, pair.us_box, pair.mr_box)
     assert not found.recognised
     assert found.transform is found.given is start
+    blank = Volume(np.full_like(noise.array, 7.0), noise.grid)
+    assert not find(finder, pair.mr, blank, start, pair.us_box).recognised
+    for half_mm in (2.0, 4.0, 8.0):
+        tiny = Box(pair.us_box.centre_mm - half_mm, pair.us_box.centre_mm + half_mm)
+        assert not find(finder, pair.mr, pair.us, start, tiny).recognised
     bent = sitk.BSplineTransform(3)
     assert not find(finder, pair.mr, pair.us, bent, pair.us_box).recognised
 

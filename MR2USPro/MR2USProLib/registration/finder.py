@@ -66,8 +66,10 @@ class View:
     rest: Array
 
     def likeness(self, features: Array) -> float:
-        """Correlation of a picture's grey levels with those of the mean."""
+        """Correlation of a picture's grey levels with those of the mean; 0 where it shows nothing."""
         count = len(self.mean) // 2
+        if not np.ptp(features[:count]) > 0:
+            return 0.0
         return float(np.corrcoef(features[:count], self.mean[:count])[0, 1])
 
     def correction(self, picture: Picture, sides: Sides, axes: Array, mirror: int) -> Array:
@@ -178,8 +180,8 @@ def swapped(correction: Array, mirror: int) -> Array:
 
 def sides_of(box: Box, axes: Array, margin_mm: float) -> Sides:
     """The gland's box, along ``axes``, in a box that was drawn ``margin_mm`` too large."""
-    corners = np.stack([box.low_mm + margin_mm, box.high_mm - margin_mm]) @ axes
-    return Sides(corners.min(axis=0), corners.max(axis=0))
+    corners = np.stack([box.low_mm, box.high_mm]) @ axes
+    return Sides(corners.min(axis=0) + margin_mm, corners.max(axis=0) - margin_mm)
 
 
 def tilt(angle_deg: float, axis: int) -> Array:
@@ -225,7 +227,9 @@ def find(
     looked_at = [Box(box.low_mm - box.size_mm, box.high_mm + box.size_mm) for box in (carried, us_box)]
     pictures = Picture(mr, looked_at[0], start), Picture(us, looked_at[1])
     sights = _sights(finder, *pictures, carried, us_box, given=mr_box is not None)
-    best = max(sights, key=_Sight.worth)
+    best = max(sights, key=_Sight.worth, default=None)
+    if best is None:  # a box smaller than any gland
+        return Found(start, start, 0.0, False)
     if best.worth() < LEAST_LIKENESS:
         return Found(start, start, best.likeness, False)
     moved = [
