@@ -18,6 +18,25 @@ from . import __version__
 from .console import front_end
 from .devices import share_cores
 from .errors import Cancelled, InputError
+from .options import (
+    Cohort,
+    DeviceOption,
+    Events,
+    FixedRoi,
+    Initial,
+    InitialWithoutLabels,
+    Iterations,
+    MovingFile,
+    Out,
+    PresetOption,
+    Seed,
+    Threads,
+    Unused,
+    frame_numbers,
+    numbers,
+    pins,
+    voxel_edges,
+)
 
 app = typer.Typer(
     name="mr2us",
@@ -27,30 +46,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-Out = Annotated[Path, typer.Option(help="Folder for the results; made if it is not there.")]
-DeviceOption = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where the networks run.")]
-Seed = Annotated[int, typer.Option(help="The same seed gives the same result on one machine.", min=0)]
-Threads = Annotated[int | None, typer.Option(help="CPU threads at most; all cores if not given.", min=1)]
-Unused = Annotated[str | None, typer.Option(hidden=True)]
-"""What every command takes, so that one set of options serves a script for all of them, but this one has no use for."""
-Events = Annotated[bool, typer.Option("--events", help="Progress as JSON lines on stdout, for programs.")]
-PresetOption = Annotated[
-    Literal["fast", "balanced", "paper"],
-    typer.Option(help="Size of the networks' grid: 64x64x32, 96x96x48 or the paper's 128x128x64."),
-]
-Initial = Annotated[
-    str,
-    typer.Option(
-        metavar="none|centers|moments|landmarks:F.csv|F.tfm",
-        help="Pose before anything deforms; none: the one in the headers.",
-    ),
-]
-FixedRoi = Annotated[
-    str | None,
-    typer.Option(metavar="x0,y0,z0,x1,y1,z1", help="Box in the TRUS volume, LPS mm: what is registered."),
-]
-MovingFile = Annotated[Path, typer.Option("--moving", help="The MR volume.")]
 
 
 def _version(wanted: bool) -> None:
@@ -175,8 +170,8 @@ def reconstruct(
         run(
             out=out,
             video=video,
-            sagittal_roi=_numbers("--sagittal-roi", sagittal_roi, 4, int),
-            transverse_roi=_numbers("--transverse-roi", transverse_roi, 4, int),
+            sagittal_roi=numbers("--sagittal-roi", sagittal_roi, 4, int),
+            transverse_roi=numbers("--transverse-roi", transverse_roi, 4, int),
             sagittal=sagittal,
             transverse=transverse,
             spacing_mm=spacing,
@@ -184,11 +179,11 @@ def reconstruct(
             flip_transverse=flip_transverse,
             matcher=matcher,
             loftr_weights=loftr_weights,
-            excluded=_frames("--exclude", exclude),
-            pinned=_pins("--pin", pin or []),
+            excluded=frame_numbers("--exclude", exclude),
+            pinned=pins("--pin", pin or []),
             fill=fill,
-            voxel_mm=_voxel(voxel),
-            extent_mm=_numbers("--extent", extent, 6, float),
+            voxel_mm=voxel_edges(voxel),
+            extent_mm=numbers("--extent", extent, 6, float),
             plane_offset_mm=plane_offset,
             seed=seed,
             device=device,
@@ -230,7 +225,7 @@ def translate(
             method=method,
             weights=weights,
             initial=initial,
-            fixed_roi=_numbers("--fixed-roi", fixed_roi, 6, float),
+            fixed_roi=numbers("--fixed-roi", fixed_roi, 6, float),
             preset=preset,
             strict_paper=strict_paper,
             seed=seed,
@@ -297,8 +292,8 @@ def register(
             translation=translation,
             registration=registration,
             preset=preset,
-            fixed_roi=_numbers("--fixed-roi", fixed_roi, 6, float),
-            moving_roi=_numbers("--moving-roi", moving_roi, 6, float),
+            fixed_roi=numbers("--fixed-roi", fixed_roi, 6, float),
+            moving_roi=numbers("--moving-roi", moving_roi, 6, float),
             find_glands=find_glands,
             double_slices=double_slices,
             weights=weights,
@@ -342,20 +337,6 @@ def warp(
             threads=threads,
             progress=progress,
         )
-
-
-Cohort = Annotated[
-    Path,
-    typer.Option(
-        help="CSV with the columns case,mr,us and, where known, mr_label,us_label,patient,truth; paths from its folder."
-    ),
-]
-Iterations = Annotated[
-    int | None, typer.Option(help="Of every training or fit; as many as suit it if not given.", min=1)
-]
-InitialWithoutLabels = Annotated[
-    str, typer.Option(metavar="none|centers|moments", help="The start of cases without labels.")
-]
 
 
 @app.command()
@@ -446,50 +427,6 @@ def evaluate(
             announce=lambda text: typer.echo(f"mr2us: {text}", err=True),
             progress=progress,
         )
-
-
-def _numbers(option: str, text: str | None, count: int, kind: type) -> tuple | None:
-    """The comma-separated numbers of an option."""
-    if text is None:
-        return None
-    try:
-        numbers = tuple(kind(part) for part in text.split(","))
-    except ValueError:
-        numbers = ()
-    if len(numbers) != count:
-        raise InputError(f"{option} is '{text}': give {count} {'whole ' if kind is int else ''}numbers with commas.")
-    return numbers
-
-
-def _voxel(text: str | None) -> tuple | None:
-    """The edges of a voxel, one or three."""
-    edges = _numbers("--voxel", text, 3 if text and "," in text else 1, float)
-    if edges and not all(0.05 <= edge < float("inf") for edge in edges):
-        raise InputError(f"--voxel is '{text}': give edges of at least 0.05 mm.")
-    return edges
-
-
-def _frames(option: str, text: str | None) -> tuple[int, ...]:
-    """The comma-separated frames of an option."""
-    try:
-        return tuple(int(part) for part in text.split(",")) if text is not None else ()
-    except ValueError as error:
-        raise InputError(f"{option} is '{text}': give numbers of frames with commas, as in 3,17.") from error
-
-
-def _pins(option: str, texts: list[str]) -> dict[int, float]:
-    """Frames and their positions in mm, each given as FRAME:MM."""
-    pins: dict[int, float] = {}
-    for text in texts:
-        frame, _, position = text.partition(":")
-        try:
-            t, position_mm = int(frame), float(position)
-        except ValueError as error:
-            raise InputError(f"{option} is '{text}': give a frame and its position in mm, as in 17:12.5.") from error
-        if t in pins:
-            raise InputError(f"{option} gives frame {t} two positions: give it one.")
-        pins[t] = position_mm
-    return pins
 
 
 def run(arguments: list[str]) -> int:

@@ -8,7 +8,6 @@ import os
 import numpy as np
 import pytest
 
-from MR2USProLib import pipeline
 from MR2USProLib.cohorts.cohort import read_cohort
 from MR2USProLib.cohorts.methods import TABLE_II, Method
 from MR2USProLib.cohorts.scoring import figures
@@ -17,6 +16,7 @@ from MR2USProLib.cohorts.study import Plan, Study
 from MR2USProLib.cohorts.training import deformed, learn_registration, translated
 from MR2USProLib.commands.evaluate import run
 from MR2USProLib.errors import Cancelled, InputError
+from MR2USProLib.pipeline import pairing
 from MR2USProLib.progress import SILENT, Progress
 from MR2USProLib.registration.boxes import Box
 from MR2USProLib.registration.transforms import map_points
@@ -33,7 +33,7 @@ def cohort(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def small_grid(monkeypatch):
-    monkeypatch.setitem(pipeline.SHAPES, "fast", (16, 32, 32))
+    monkeypatch.setitem(pairing.SHAPES, "fast", (16, 32, 32))
 
 
 def rows_of(out):
@@ -45,7 +45,7 @@ def rows_of(out):
 def evaluated(cohort, tmp_path_factory):
     """An evaluation that nothing interrupted."""
     patch = pytest.MonkeyPatch()
-    patch.setitem(pipeline.SHAPES, "fast", (16, 32, 32))
+    patch.setitem(pairing.SHAPES, "fast", (16, 32, 32))
     out = tmp_path_factory.mktemp("evaluated")
     run(out=out, cohort=cohort, **HOW)
     patch.undo()
@@ -119,7 +119,7 @@ def study(cohort, out, methods=("none+voxelmorph", "none+demons"), **plan):
 
 def killed_at(cohort, out, fraction):
     """In a process of its own: evaluate, and be gone without a word at some point."""
-    pipeline.SHAPES["fast"] = (16, 32, 32)
+    pairing.SHAPES["fast"] = (16, 32, 32)
 
     def listen(stage, done, message):
         if done >= fraction:

@@ -9,6 +9,7 @@ from MR2USProLib import pipeline
 from MR2USProLib.cli import run
 from MR2USProLib.errors import InputError
 from MR2USProLib.phantom.exam import write_exam
+from MR2USProLib.progress import SILENT
 from MR2USProLib.reconstruction.placement import place
 from MR2USProLib.video.exam import read_exam, write_stack
 from phantom_exam import phantom_exam
@@ -68,7 +69,7 @@ def test_a_box_of_broken_voxels_begins_at_the_head_the_probe_and_the_right():
 def test_nothing_is_invented_where_nobody_looked(method):
     box = (-9.0, -18.0, -15.0, 8.0, -3.0, 5.0)
     filled = pipeline.fill_gaps(
-        frames(), SPACING, POSITIONS, ALL, method=method, voxel_mm=0.5, extent_mm=box, progress=pipeline.SILENT
+        frames(), SPACING, POSITIONS, ALL, method=method, voxel_mm=0.5, extent_mm=box, progress=SILENT
     )
     lit = np.flatnonzero(filled.volume.array.any(axis=(1, 2)))
     assert (lit.min(), lit.max()) == (10, 28)  # z 5 to -15 in halves: the frames lie from z = 0 to -9

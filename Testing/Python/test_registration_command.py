@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from known_pair import pair
-from MR2USProLib import pipeline
 from MR2USProLib.commands import register
 from MR2USProLib.errors import InputError
+from MR2USProLib.pipeline import pairing
 from MR2USProLib.registration import transforms
 from MR2USProLib.registration.anatomy_aware import AnatomyAware, AnatomyAwareSettings
 from MR2USProLib.registration.training import train
@@ -22,7 +22,7 @@ from registration_pair import shifted
 @pytest.fixture
 def files(tmp_path, monkeypatch):
     """A pair and its start, on a grid that is soon registered."""
-    monkeypatch.setitem(pipeline.SHAPES, "fast", (16, 16, 16))
+    monkeypatch.setitem(pairing.SHAPES, "fast", (16, 16, 16))
     mr, us = pair()
     mr.write(tmp_path / "mr.nrrd")
     us.write(tmp_path / "us.nrrd")

@@ -142,7 +142,7 @@ def test_few_pairs_teach_nothing():
 
 
 def test_the_weights_that_come_with_the_program_are_a_finder():
-    import MR2USProLib.pipeline as pipeline
+    from MR2USProLib.pipeline import pairing
 
-    assert Path(pipeline.FINDER_WEIGHTS).is_file()
-    assert from_part(read_weights(pipeline.FINDER_WEIGHTS).parts["finder"]).mirror == 1
+    assert Path(pairing.FINDER_WEIGHTS).is_file()
+    assert from_part(read_weights(pairing.FINDER_WEIGHTS).parts["finder"]).mirror == 1

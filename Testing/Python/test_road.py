@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from MR2USProLib import pipeline
 from MR2USProLib.commands import reconstruct, register, simulate, translate
+from MR2USProLib.pipeline import pairing
 from MR2USProLib.volume import Grid, Volume
 
 SMALL = (16, 40, 40)
@@ -17,7 +17,7 @@ SMALL = (16, 40, 40)
 @pytest.fixture(scope="module")
 def small_grid():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(pipeline.SHAPES, "fast", SMALL)
+        patch.setitem(pairing.SHAPES, "fast", SMALL)
         yield
 
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from MR2USProLib import pipeline
 from MR2USProLib.commands.train import run
 from MR2USProLib.errors import Cancelled, InputError
+from MR2USProLib.pipeline import pairing
 from MR2USProLib.progress import Progress
 from MR2USProLib.weights import read_weights
 from small_cohort import write_cohort
@@ -24,14 +24,14 @@ def cohort(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def small_grid(monkeypatch):
-    monkeypatch.setitem(pipeline.SHAPES, "fast", (16, 32, 32))
+    monkeypatch.setitem(pairing.SHAPES, "fast", (16, 32, 32))
 
 
 @pytest.fixture(scope="module")
 def trained(cohort, tmp_path_factory):
     """A training that nothing interrupted."""
     patch = pytest.MonkeyPatch()
-    patch.setitem(pipeline.SHAPES, "fast", (16, 32, 32))
+    patch.setitem(pairing.SHAPES, "fast", (16, 32, 32))
     out = tmp_path_factory.mktemp("trained") / "out"
     run(out=out, cohort=cohort, **HOW)
     patch.undo()

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from known_pair import pair
-from MR2USProLib import pipeline
 from MR2USProLib.commands import register, translate
 from MR2USProLib.errors import InputError
 from MR2USProLib.jobs.job import STAGES, Job
+from MR2USProLib.pipeline import pairing
 from MR2USProLib.progress import Progress
 from MR2USProLib.registration.transforms import write_transform
 from MR2USProLib.translation.acmt import AcmtSettings
@@ -43,7 +43,7 @@ def files(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def small_grid(monkeypatch):
-    monkeypatch.setitem(pipeline.SHAPES, "fast", (8, 24, 24))
+    monkeypatch.setitem(pairing.SHAPES, "fast", (8, 24, 24))
 
 
 def given(files, **more):

@@ -1,0 +1,171 @@
+"""MR and TRUS become a pair on the grid on which the networks work, at a start from which they can be registered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..volume import Volume
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+
+    from ..registration.finder import Found
+    from ..weights import Weights
+
+Preset = Literal["fast", "balanced", "paper"]
+
+SHAPES: dict[str, tuple[int, int, int]] = {"fast": (32, 64, 64), "balanced": (48, 96, 96), "paper": (64, 128, 128)}
+"""Voxels (k, j, i) of the grid on which the networks work; the last is the paper's."""
+
+FINDER_WEIGHTS = Path(__file__).parents[1] / "registration" / "finder.safetensors"
+"""What boxes around the glands of 79 public pairs taught."""
+
+FEWEST_SLICES = 6
+
+
+@dataclass(frozen=True)
+class Pair:
+    """MR and TRUS on the grid on which the networks work.
+
+    Attributes:
+        mr, us: float32 volumes on one grid; ``initial`` carried the MR there.
+        valid: (k, j, i) where both images really show something.
+        initial: fixed (TRUS) points to moving (MR) points, LPS mm, before any deformation.
+    """
+
+    mr: Volume
+    us: Volume
+    valid: NDArray[np.bool_]
+    initial: sitk.Transform
+
+    @property
+    def preparation(self) -> tuple[str, ...]:
+        """What was done to both images before any network sees them, for the report."""
+        size, spacing = self.us.grid.size, self.us.grid.spacing_mm
+        return (
+            "Both were resampled in the region to {} x {} x {} voxels".format(*size)
+            + " of {:.2f} x {:.2f} x {:.2f} mm, blurred to that size first.".format(*spacing),
+            "The bias field of the MR was divided out (N4).",
+            f"What only one of them shows is kept out of every loss: {1 - self.valid.mean():.0%} of the region.",
+            "Their grey levels from the 1st to the 99th percentile of the rest become -1 to 1.",
+        )
+
+
+def double_slices(mr: Volume) -> Volume:
+    """The MR with a slice between every two of its slices, painted by kriging; its own slices stay as they are.
+
+    Slices are those along k, as scanners and files order them.
+
+    Raises:
+        InputError: too few slices to learn from how they go over into each other.
+    """
+    from ..reconstruction.kriging import fill_kriging
+    from ..volume import Grid
+
+    depth, height, width = mr.grid.shape
+    if depth < FEWEST_SLICES:
+        raise InputError(f"An MR of {depth} slices cannot be doubled (--double-slices): {FEWEST_SLICES} are needed.")
+    grey = mr.array.astype(np.float32)
+    lowest, highest = float(grey.min()), float(grey.max())
+    span = max(highest - lowest, 1e-6)
+    values = np.zeros((2 * depth - 1, height, width), np.float32)
+    values[::2] = (grey - lowest) / span * 255
+    measured = np.zeros(values.shape, bool)
+    measured[::2] = True
+    filled = fill_kriging(values, measured, np.ones(values.shape, bool))
+    found = np.clip(filled, 0, 255) / 255 * span + lowest
+    found[::2] = grey
+    i, j, k = mr.grid.spacing_mm
+    grid = Grid(values.shape, (i, j, k / 2), mr.grid.origin_mm, mr.grid.direction)
+    whole = np.issubdtype(mr.array.dtype, np.integer)
+    return Volume((np.rint(found) if whole else found).astype(mr.array.dtype), grid)
+
+
+def find_start(
+    mr: Volume,
+    us: Volume,
+    *,
+    initial: str | sitk.Transform = "none",
+    region_mm: tuple[float, ...],
+    mr_region_mm: tuple[float, ...] | None = None,
+    weights: Weights | None = None,
+) -> Found:
+    """Where the glands lie in roughly drawn boxes, and so a better start; the given one where it recognises nothing.
+
+    Args:
+        mr: the moving image.
+        us: the fixed image.
+        initial: the start that is to be bettered, as :func:`pair_up` takes it.
+        region_mm: x0, y0, z0, x1, y1, z1 (LPS) of a box around the gland in ``us``, some 10 mm too large.
+        mr_region_mm: of one in ``mr``; where ``initial`` brings the other one if not given.
+        weights: what a cohort taught; the program's own where they hold nothing of it.
+    """
+    from ..registration.boxes import Box
+    from ..registration.finder import find
+    from ..registration.finder_training import from_part
+    from ..registration.initial import initial_transform
+    from ..weights import read_weights
+
+    box = Box.of(region_mm)
+    region = us.grid.cropped_to(box.low_mm, box.high_mm)
+    pose = initial_transform(initial, mr, us, region) if isinstance(initial, str) else initial
+    part = weights.parts.get("finder") if weights is not None else None
+    finder = from_part(part or read_weights(FINDER_WEIGHTS).parts["finder"])
+    return find(finder, mr, us, pose, box, Box.of(mr_region_mm) if mr_region_mm else None)
+
+
+def pair_up(
+    mr: Volume,
+    us: Volume,
+    *,
+    initial: str | sitk.Transform = "none",
+    region_mm: tuple[float, ...] | None = None,
+    preset: Preset,
+) -> Pair:
+    """Bring both images onto the networks' grid, the MR without its bias field.
+
+    Args:
+        mr: the moving image.
+        us: the fixed image.
+        initial: the pose (fixed to moving points, LPS mm), or where it comes from; see
+            :func:`.registration.initial.initial_transform`.
+        region_mm: x0, y0, z0, x1, y1, z1 (LPS) of the box that is registered; all that ``us`` shows if not given.
+        preset: size of the grid.
+
+    Raises:
+        InputError: the region misses the TRUS volume, or the two images do not overlap in it.
+    """
+    from ..bias import without_bias
+    from ..registration.initial import initial_transform
+
+    shown = us.foreground()
+    if region_mm is not None:
+        region = us.grid.cropped_to(region_mm[:3], region_mm[3:])
+    else:
+        seen = us.grid.to_world(np.argwhere(shown)[:, ::-1])
+        region = us.grid.cropped_to(seen.min(axis=0), seen.max(axis=0))
+    pose = initial_transform(initial, mr, us, region) if isinstance(initial, str) else initial
+    grid = region.reoriented().resampled(shape=SHAPES[preset])
+    valid = Volume(shown.astype(np.uint8), us.grid).resampled(grid, interpolation="nearest").array > 0
+    valid &= Volume(np.ones(mr.grid.shape, np.uint8), mr.grid).resampled(grid, pose, "nearest").array > 0
+    if valid.mean() < 0.05:
+        raise InputError(
+            f"MR and TRUS overlap in only {valid.mean():.0%} of the region: start from another pose with --initial "
+            "(centers brings their middles together)."
+        )
+    return Pair(
+        without_bias(_as_float(mr.smoothed_for(grid).resampled(grid, pose, outside=float(mr.array.min()))), valid),
+        _as_float(us.smoothed_for(grid).resampled(grid)),
+        valid,
+        pose,
+    )
+
+
+def _as_float(volume: Volume) -> Volume:
+    return Volume(volume.array.astype(np.float32), volume.grid)

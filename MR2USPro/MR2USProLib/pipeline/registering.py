@@ -1,0 +1,173 @@
+"""The pair is translated (the paper's section III-B) and registered (III-C), and the original MR is warped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..errors import InputError
+from ..progress import SILENT, Progress
+from ..volume import Volume
+from .pairing import Pair
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+
+    from ..registration.pair import FittedDeformation
+    from ..translation.translating import Translation
+    from ..weights import Weights
+
+TranslationMethod = Literal["acmt", "pmt", "unsb"]
+RegistrationMethod = Literal["anatomy-aware", "fsdiffreg", "diffusemorph", "voxelmorph"]
+
+
+@dataclass(frozen=True)
+class Registration:
+    """How the MR was brought onto the TRUS.
+
+    Attributes:
+        pair: what the networks saw, before translation.
+        translation: both images in the intermediate modality; None where none was asked for.
+        transform: fixed points to moving points, LPS mm, the initial alignment included.
+        warped: the original MR on the TRUS volume's grid, interpolated once.
+    """
+
+    pair: Pair
+    translation: Translation | None
+    fitted: FittedDeformation
+    transform: sitk.Transform
+    warped: Volume
+
+    def uncertainty(self) -> Volume | None:
+        """Standard deviation of the deformation in mm on the pair's grid; None where the method knows none."""
+        spread = self.fitted.uncertainty_mm
+        return None if spread is None else Volume(spread, self.pair.us.grid)
+
+    def uncertainty_at(self, points_mm: ArrayLike) -> NDArray[np.float64]:
+        """That standard deviation at points (n, 3) of the TRUS, LPS mm; NaN outside what was registered."""
+        from scipy.ndimage import map_coordinates
+
+        points = np.asarray(points_mm, dtype=np.float64).reshape(-1, 3)
+        spread = self.uncertainty()
+        if spread is None:
+            return np.full(len(points), np.nan)
+        index = spread.grid.to_index(points)[:, ::-1].T
+        return map_coordinates(spread.array.astype(np.float64), index, order=1, mode="constant", cval=np.nan)
+
+
+def translate(
+    pair: Pair,
+    *,
+    method: TranslationMethod = "acmt",
+    weights: Weights | None = None,
+    strict_paper: bool = False,
+    seed: int = 0,
+    device: str = "cpu",
+    progress: Progress = SILENT,
+) -> Translation:
+    """Take both images to one intermediate modality (UNSB: the MR to the US).
+
+    Args:
+        pair: the images.
+        method: which networks and losses.
+        weights: a trained network; without one, or where the weights have none for this, one is fitted to the pair.
+        strict_paper: leave out what keeps ACMT's printed losses from collapsing.
+        seed: of the fit.
+        device: of torch.
+        progress: told about the stage ``Translate``.
+
+    Raises:
+        InputError: a picture without contrast, weights of another method, or ``strict_paper`` where it has no meaning.
+    """
+    from ..translation.acmt import AcmtSettings
+    from ..translation.training import translate_pair
+    from ..translation.translating import translate_with
+
+    if strict_paper and (method != "acmt" or weights is not None):
+        raise InputError("Only a fit of acmt has guards to leave out: drop --strict-paper, or --weights and --method.")
+    translating = progress.named("Translate")
+    pictures = pair.mr.array, pair.us.array, pair.valid
+    trained = weights.part("translation", method) if weights is not None else None
+    if trained is not None:
+        return translate_with(trained, *pictures, device=device, progress=translating)
+    return translate_pair(
+        *pictures,
+        method=method,
+        settings=AcmtSettings(strict_paper=True) if strict_paper else None,
+        seed=seed,
+        device=device,
+        progress=translating,
+    )
+
+
+def register(
+    mr: Volume,
+    us: Volume,
+    pair: Pair,
+    *,
+    translation: TranslationMethod | Literal["none"] = "acmt",
+    registration: RegistrationMethod = "anatomy-aware",
+    weights: Weights | None = None,
+    refine: bool = True,
+    incompressible: bool = False,
+    seed: int = 0,
+    device: str = "cpu",
+    progress: Progress = SILENT,
+) -> Registration:
+    """Find the deformation on the translated pair and apply it to the original MR.
+
+    Args:
+        mr: the moving image.
+        us: the fixed image.
+        pair: both on the networks' grid.
+        translation: what comes before.
+        registration: which network.
+        weights: trained networks; what they do not hold is fitted to the pair.
+        refine: whether a trained registration is fitted to the pair for a few iterations more.
+        incompressible: hold the volume of the tissue, softly.
+        seed: of the fits and of the samples.
+        device: of torch.
+        progress: told about the stages ``Translate`` and ``Register``.
+
+    Raises:
+        InputError: weights of another method, or an option that the method has no use for.
+    """
+    from ..registration.fitting import register_pair
+    from ..registration.pair import Images
+    from ..registration.transforms import composite, warp
+    from ..translation.masking import normalised
+
+    translated = None
+    if translation != "none":
+        translated = translate(pair, method=translation, weights=weights, seed=seed, device=device, progress=progress)
+    moving, fixed = (
+        (translated.mr, translated.us)
+        if translated
+        else (normalised(pair.mr.array, pair.valid), normalised(pair.us.array, pair.valid))
+    )
+    registering = progress.named("Register")
+    fitted = register_pair(
+        Images(moving, fixed, pair.valid, pair.us.grid.spacing_mm),
+        registration,
+        weights.part("registration", registration) if weights is not None else None,
+        refine=refine,
+        incompressible=incompressible,
+        seed=seed,
+        device=device,
+        progress=registering,
+        on_field=lambda field: registering.preview(lambda: _deformed(pair.mr, field())),
+    )
+    displacement = Volume(pair.us.grid.voxels_to_mm(fitted.displacement), pair.us.grid)
+    transform = composite(pair.initial, displacement, us.grid)
+    return Registration(pair, translated, fitted, transform, warp(mr, us.grid, transform))
+
+
+def _deformed(mr: Volume, displacement: NDArray[np.float32]) -> Volume:
+    """The MR on the networks' grid under a displacement in voxels, (k, j, i, 3) along (i, j, k)."""
+    from scipy.ndimage import map_coordinates
+
+    at = np.indices(mr.grid.shape, dtype=np.float32) + np.moveaxis(displacement, -1, 0)[::-1]
+    return Volume(map_coordinates(mr.array, at, order=1, mode="nearest").astype(np.float32), mr.grid)
