@@ -1,7 +1,9 @@
 """A fixed, simple registration that says how alike a translation made two images: diffeomorphic demons.
 
 Its force is the plain difference of grey values, so it gains as much as the two images agree on what is bright and what
-is dark where. Nothing in it is learnt, tuned to a pair, or different between translations.
+is dark where. Nothing in it is learnt, tuned to a pair, or different between translations. It works on a short leash
+(one coarse level, few and small steps, a field smooth over most of a gland), as anyone would give it to images of two
+modalities: left to itself it tears a good start apart wherever the two differ.
 """
 
 from __future__ import annotations
@@ -14,9 +16,13 @@ from ..errors import Cancelled
 from ..progress import SILENT, Progress
 from ..volume import Volume
 
-SHRINKING = (4, 2, 1)
-ITERATIONS = (40, 30, 20)
-SMOOTHING_VOXELS = 2.0
+VOXEL_MM = 4.0
+"""About so large are the voxels on which it works."""
+ITERATIONS = 10
+STEP_MM = 1.0
+SMOOTHING_MM = 8.0
+"""Standard deviation of the Gaussian that smooths the whole field after every step."""
+WIDEST_KERNEL = 100
 
 
 def register_by_demons(
@@ -39,43 +45,36 @@ def register_by_demons(
         inside = volume.array[valid].astype(np.float32)
         even = np.where(valid, (volume.array - inside.mean()) / max(float(inside.std()), 1e-6), 0.0)
         images.append(Volume(even.astype(np.float32), volume.grid).to_sitk())
-    field: sitk.Image | None = None
-    for number, (factor, iterations) in enumerate(zip(SHRINKING, ITERATIONS, strict=True)):
-        blurred = [sitk.SmoothingRecursiveGaussian(image, _sigmas(image, factor)) for image in images]
-        small = [sitk.Shrink(image, [min(factor, n // 4) for n in image.GetSize()]) for image in blurred]
-        if field is None:
-            field = sitk.Image(small[0].GetSize(), sitk.sitkVectorFloat64, 3)
-            field.CopyInformation(small[0])
-        else:
-            field = sitk.Resample(field, small[0], sitk.Transform(), sitk.sitkLinear, 0.0, sitk.sitkVectorFloat64)
-        field = _demons(small, field, iterations, progress.part(number / 3, (number + 1) / 3))
+    factors = [max(1, round(VOXEL_MM / spacing)) for spacing in fixed.grid.spacing_mm]
+    small = [sitk.Shrink(sitk.SmoothingRecursiveGaussian(image, VOXEL_MM / 2), factors) for image in images]
+    onto = sitk.ResampleImageFilter()
+    onto.SetReferenceImage(images[0])
+    onto.UseNearestNeighborExtrapolatorOn()  # the large voxels' centres do not reach the rim
+    field = onto.Execute(_demons(small, progress))
     return Volume(sitk.GetArrayFromImage(field).astype(np.float32), fixed.grid)
 
 
-def _sigmas(image: sitk.Image, factor: int) -> list[float]:
-    """Standard deviations in mm of the blur before shrinking; next to none at full resolution."""
-    return [spacing * max(factor / 2, 0.1) if factor > 1 else spacing * 0.1 for spacing in image.GetSpacing()]
-
-
-def _demons(images: list[sitk.Image], start: sitk.Image, iterations: int, progress: Progress) -> sitk.Image:
-    """One level; the filter is stopped by a word and not by an exception."""
+def _demons(images: list[sitk.Image], progress: Progress) -> sitk.Image:
+    """The filter is stopped by a word and not by an exception."""
+    spacing_mm = np.array(images[0].GetSpacing())
     demons = sitk.DiffeomorphicDemonsRegistrationFilter()
-    demons.SetNumberOfIterations(iterations)
+    demons.SetNumberOfIterations(ITERATIONS)
     demons.SmoothDisplacementFieldOn()
-    demons.SetStandardDeviations(SMOOTHING_VOXELS)
-    demons.SetMaximumUpdateStepLength(1.0)
+    demons.SetStandardDeviations((SMOOTHING_MM / spacing_mm).tolist())
+    demons.SetMaximumKernelWidth(WIDEST_KERNEL)
+    demons.SetMaximumUpdateStepLength(STEP_MM / float(spacing_mm.max()))  # in voxels
     ended: list[Cancelled] = []
 
     def tell() -> None:
         try:
-            progress.report(demons.GetElapsedIterations() / iterations, "Demons")
+            progress.report(demons.GetElapsedIterations() / ITERATIONS, "Demons")
         except Cancelled as cancelled:
             ended.append(cancelled)
             demons.Abort()
 
     demons.AddCommand(sitk.sitkIterationEvent, tell)
     try:
-        return demons.Execute(*images, start)
+        return demons.Execute(*images)
     except RuntimeError:
         if ended:
             raise ended[0] from None
