@@ -23,6 +23,19 @@ def test_a_translation_has_the_shape_of_its_source_and_lies_within_one(generator
     assert x_1.abs().max() < 1
 
 
+def test_a_residual_generator_begins_as_the_identity_and_learns():
+    torch.manual_seed(0)
+    generator = Generator(channels=8, blocks=1, residual=True)
+    x = 1.8 * torch.rand(2, 1, 32, 32) - 0.9
+    found = generator(x, 2)
+    torch.testing.assert_close(found, x)
+    found.mean().backward()
+    assert generator.head.weight.grad is not None
+    assert generator.head.weight.grad.abs().max() > 0
+    white = generator(torch.ones(1, 1, 32, 32), 0)  # no infinite slope at the ends of the scale
+    assert white.min().item() == pytest.approx(0.98, abs=1e-5)
+
+
 def test_the_time_reaches_the_picture(generator):
     x = torch.rand(2, 1, 32, 32)
     pictures = [generator(x, index) for index in range(5)]

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from MR2USProLib.translation.entropy import FLOOR, gaussian_patch_entropy
-from MR2USProLib.translation.guards import TextureController, edge_agreement, edges, total_variation
+from MR2USProLib.translation.guards import TextureController, edge_agreement, edges, regional, total_variation
 from MR2USProLib.translation.losses import (
     LossWeights,
     boundary_loss,
@@ -149,6 +149,16 @@ def test_slow_brightness_is_no_edge_and_a_step_is_one():
     assert left < 0.01 * whole
     assert whole > 0.5 * inner(edges(step, None), 24).abs().max()
     assert inner(edges(slope, None), 24)[:, 0].mean() == pytest.approx(1 / 32)
+
+
+def test_the_regional_brightness_is_the_mean_of_what_the_window_holds_twice():
+    x = torch.zeros(1, 1, 8, 8)
+    x[0, 0, 0, 0] = 1.0
+    found = regional(x, 3)[0, 0]
+    # At the corner a window holds 2x2 voxels, beside it 2x3, and within 3x3.
+    assert found[0, 0].item() == pytest.approx((1 / 4 + 1 / 6 + 1 / 6 + 1 / 9) / 4)
+    assert found[2, 2].item() == pytest.approx(1 / 9 / 9)
+    assert found[3:].abs().max() == 0
 
 
 def test_the_variation_of_a_ramp_is_its_slope():

@@ -11,6 +11,9 @@ from ..networks.residual import TimeResidualBlock
 from ..networks.time_embedding import TimeEmbedding
 from .masking import neutral_outside
 
+MOST = 0.98
+"""Grey levels beyond it, which a tanh hardly reaches, begin at it where the generator begins as the identity."""
+
 
 def slabs(x: Tensor) -> Tensor:
     """Each slice with the one before and the one after it as channels; the ends are repeated.
@@ -48,15 +51,18 @@ class Generator(nn.Module):
         blocks: number of residual blocks. UNSB has 9.
         slab: whether a slice is seen together with its two neighbours.
         noise: whether a vector z of noise styles the blocks, as in UNSB.
+        residual: whether it predicts what is to change in x, and so begins as the identity; otherwise x_1 itself.
 
     Attributes:
         mixed: whether the layers compute in bfloat16; what comes out is float32.
         frugal: whether the blocks are computed again for the gradient instead of kept, which saves memory.
     """
 
-    def __init__(self, channels: int = 16, blocks: int = 4, slab: bool = True, noise: bool = False) -> None:
+    def __init__(
+        self, channels: int = 16, blocks: int = 4, slab: bool = True, noise: bool = False, residual: bool = False
+    ) -> None:
         super().__init__()
-        self.slab = slab
+        self.slab, self.residual = slab, residual
         self.mixed = self.frugal = False
         self.channels = channels
         size = 4 * channels
@@ -73,6 +79,9 @@ class Generator(nn.Module):
         self.up = nn.Sequential(BilinearUp(), _convolution(4 * channels, 2 * channels),
                                 BilinearUp(), _convolution(2 * channels, channels))  # fmt: skip
         self.head = nn.Conv2d(channels, 1, 7, padding=3, padding_mode="reflect")
+        if residual:
+            for parameter in self.head.parameters():
+                nn.init.zeros_(parameter)
 
     def forward(
         self, x: Tensor, index: int, valid: Tensor | None = None, generator: torch.Generator | None = None
@@ -89,8 +98,10 @@ class Generator(nn.Module):
             (slice, 1, height, width) in (-1, 1).
         """
         with self._precision(x):
-            out = self.head(self.up(self._blocks(self.down(self._shallow(x, valid)), index, generator)[-1]))
-        return torch.tanh(out.float())
+            out = self.head(self.up(self._blocks(self.down(self._shallow(x, valid)), index, generator)[-1])).float()
+        if self.residual:
+            out = out + torch.atanh(neutral_outside(x, valid).clamp(-MOST, MOST))
+        return torch.tanh(out)
 
     def features(self, x: Tensor, valid: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Shallow and deep features of a picture (equations 8 and 9), both at time index 0 and z = 0.

@@ -94,6 +94,7 @@ class Method(nn.Module, ABC):
     Attributes:
         name: as the command line has it.
         noisy: whether its generator takes noise z.
+        residual: whether its generator begins as the identity.
         both: whether both modalities are translated, or only the MR into the US.
         settings: its sizes and weights.
         reach: the largest in-plane shift, as a share of a slice, at which MR and US are compared.
@@ -101,6 +102,7 @@ class Method(nn.Module, ABC):
 
     name: ClassVar[str]
     noisy: ClassVar[bool] = False
+    residual: ClassVar[bool] = False
     both: ClassVar[bool] = True
 
     def __init__(self, settings: Settings) -> None:
@@ -108,7 +110,7 @@ class Method(nn.Module, ABC):
         self.settings = settings
         size = settings.networks
         self.bridge = settings.bridge
-        self.generator = Generator(size.channels, size.blocks, size.slab, self.noisy)
+        self.generator = Generator(size.channels, size.blocks, size.slab, self.noisy, self.residual)
         self.reach = 0.0
 
     def players(self) -> dict[str, nn.Module]:

@@ -79,6 +79,7 @@ class Translator:
                 "blocks": len(network.blocks),
                 "slab": network.slab,
                 "noise": network.noise is not None,
+                "residual": network.residual,
             },
             "bridge": asdict(self.bridge),
             "both": self.both,
