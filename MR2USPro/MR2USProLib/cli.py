@@ -209,6 +209,9 @@ def translate(
     strict_paper: Annotated[
         bool, typer.Option("--strict-paper", help="Leave out what keeps the printed losses from collapsing.")
     ] = False,
+    sample: Annotated[
+        bool, typer.Option("--sample", help="One random translation, by --seed; else the bridge's noise is off.")
+    ] = False,
     seed: Seed = 0,
     device: DeviceOption = "auto",
     threads: Threads = None,
@@ -228,6 +231,7 @@ def translate(
             fixed_roi=numbers("--fixed-roi", fixed_roi, 6, float),
             preset=preset,
             strict_paper=strict_paper,
+            sample=sample,
             seed=seed,
             device=device,
             threads=threads,

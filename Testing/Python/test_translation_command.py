@@ -63,6 +63,23 @@ def test_a_trained_network_translates_without_a_fit(files, tmp_path):
     assert report["results"]["stopped"] is None
 
 
+def test_a_sample_is_drawn_by_its_seed(files, tmp_path):
+    how = {
+        "mean": {},
+        "one": {"sample": True, "seed": 1},
+        "again": {"sample": True, "seed": 1},
+        "two": {"sample": True},
+    }
+    found = {}
+    for name, options in how.items():
+        translate.run(out=tmp_path / name, **given(files, weights=files / "acmt.safetensors", **options))
+        found[name] = Volume.read(tmp_path / name / "mr_translated.nrrd").array
+    assert np.array_equal(found["one"], found["again"])
+    for name in ("mean", "two"):
+        assert np.abs(found["one"] - found[name]).max() > 1e-3
+    assert json.loads((tmp_path / "one" / "report.json").read_text("utf-8"))["parameters"]["sample"]
+
+
 def test_a_job_translates(files, tmp_path):
     told = []
     parameters = {name: str(path) for name, path in given(files, weights=files / "acmt.safetensors").items()}

@@ -64,6 +64,7 @@ def translate(
     method: TranslationMethod = "acmt",
     weights: Weights | None = None,
     strict_paper: bool = False,
+    sample: bool = False,
     seed: int = 0,
     device: str = "cpu",
     progress: Progress = SILENT,
@@ -75,7 +76,8 @@ def translate(
         method: which networks and losses.
         weights: a trained network; without one, or where the weights have none for this, one is fitted to the pair.
         strict_paper: leave out what keeps ACMT's printed losses from collapsing.
-        seed: of the fit.
+        sample: draw one random translation, by the seed; otherwise all noise of the bridge is off.
+        seed: of the fit, and of that sample.
         device: of torch.
         progress: told about the stage ``Translate``.
 
@@ -92,11 +94,12 @@ def translate(
     pictures = pair.mr.array, pair.us.array, pair.valid
     trained = weights.part("translation", method) if weights is not None else None
     if trained is not None:
-        return translate_with(trained, *pictures, device=device, progress=translating)
+        return translate_with(trained, *pictures, seed=seed if sample else None, device=device, progress=translating)
     return translate_pair(
         *pictures,
         method=method,
         settings=AcmtSettings(strict_paper=True) if strict_paper else None,
+        sample=sample,
         seed=seed,
         device=device,
         progress=translating,

@@ -341,13 +341,15 @@ def translate_pair(
     method: Name = "acmt",
     settings: Settings | None = None,
     schedule: Schedule | None = None,
+    sample: bool = False,
     seed: int = 0,
     device: str = "cpu",
     progress: Progress = SILENT,
 ) -> Translation:
     """Fit a network to a pair, which is a cohort of one, and translate both pictures with it.
 
-    A collapsed translation is returned like any other; ``health`` says what is wrong with it.
+    A collapsed translation is returned like any other; ``health`` says what is wrong with it. With ``sample`` the
+    translation is one random draw, by the seed; otherwise all noise is off.
 
     Raises:
         InputError: shapes that differ, too few voxels, or a picture without contrast.
@@ -365,7 +367,8 @@ def translate_pair(
     )
     translator = trained.translator
     with _few_threads(settings):
-        found: Outcome = outcome(translator, prepare(case, device), progress=progress.part(0.95, 1.0))
+        drawn = seed if sample else None
+        found: Outcome = outcome(translator, prepare(case, device), seed=drawn, progress=progress.part(0.95, 1.0))
     progress.report(1.0)
     health = examine([found], translator.ruler)
     if trained.stopped is not None and not health.collapsed:
