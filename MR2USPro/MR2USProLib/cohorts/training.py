@@ -57,7 +57,7 @@ class TranslatedPair:
         """As the registration takes them."""
         from ..registration.pair import Images
 
-        return Images(self.mr, self.us, pair.valid, pair.us.grid.spacing_mm)
+        return Images(self.mr, self.us, pair.valid, pair.us.grid.spacing_mm, (pair.mr.array, pair.us.array))
 
 
 def learn_translation(
@@ -210,9 +210,11 @@ def deformed(
         Cancelled: the user asked to stop.
         InputError: there is no such registration, or the weights are not its own.
     """
+    from ..registration.anatomy_aware import AnatomyAware
     from ..registration.classical import register_classically
     from ..registration.demons import register_by_demons
     from ..registration.methods import method_of, named
+    from ..registration.structure import follow_structure
     from ..registration.training import register_with, train
 
     grid = pair.us.grid
@@ -228,6 +230,10 @@ def deformed(
         method = named(name)() if part is None else method_of(part).refining()
         if part is None and iterations is not None:
             method = type(method)(replace(method.settings, iterations=iterations))
-        fitted = train(method, [images], start=part, seed=seed, device=device, progress=progress)
+        fitting = progress.part(0.0, 0.75)
+        fitted = train(method, [images], start=part, seed=seed, device=device, progress=fitting)
         found = register_with(fitted, images, device=device)
+        if name == AnatomyAware.name:
+            found = follow_structure(images, found, device=device, progress=progress.part(0.75, 1.0)).fitted
+        progress.report(1.0)
     return Volume(grid.voxels_to_mm(found.displacement), grid)

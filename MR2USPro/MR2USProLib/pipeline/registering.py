@@ -153,7 +153,7 @@ def register(
     )
     registering = progress.named("Register")
     fitted = register_pair(
-        Images(moving, fixed, pair.valid, pair.us.grid.spacing_mm),
+        Images(moving, fixed, pair.valid, pair.us.grid.spacing_mm, (pair.mr.array, pair.us.array)),
         registration,
         weights.part("registration", registration) if weights is not None else None,
         refine=refine,

@@ -11,6 +11,7 @@ from .anatomy_aware import INCOMPRESSIBLE, AnatomyAware
 from .method import Method
 from .methods import method_of, named
 from .pair import FittedDeformation, Images
+from .structure import follow_structure
 from .training import FieldListener, loaded, register_with, train
 from .uncertainty import uncertainty_mm
 
@@ -28,6 +29,8 @@ def register_pair(
     on_field: FieldListener = lambda field: None,
 ) -> FittedDeformation:
     """The deformation between two pictures, with its uncertainty where the method knows one.
+
+    Behind a fit of anatomy-aware the original pictures put its field right, where they can (:mod:`.structure`).
 
     Args:
         images: the pair.
@@ -52,13 +55,16 @@ def register_pair(
     if part is not None and not refine:
         trained = loaded(part, device=device)
     else:
-        fitting = progress.part(0.0, 0.95)
+        fitting = progress.part(0.0, 0.7)
         trained = train(method, [images], start=part, seed=seed, device=device, progress=fitting, on_field=on_field)
-    found = register_with(trained, images, device=device)
+    found = replace(register_with(trained, images, device=device), history=trained.history)
+    if isinstance(method, AnatomyAware) and refine:
+        following, volume = progress.part(0.7, 0.95), method.settings.lambda_volume / method.settings.lambda_sim
+        found = follow_structure(images, found, lambda_volume=volume, device=device, progress=following).fitted
     sampling = progress.part(0.95, 1.0)
     sure = uncertainty_mm(trained, images, found.displacement, seed=seed, device=device, progress=sampling)
     progress.report(1.0)
-    return replace(found, history=trained.history, uncertainty_mm=sure)
+    return replace(found, uncertainty_mm=sure)
 
 
 def _incompressible(method: Method, refine: bool) -> Method:

@@ -23,18 +23,25 @@ class Images:
         fixed: (k, j, i) translated TRUS in [-1, 1] on the same grid.
         valid: (k, j, i), where both pictures show something; only there are they compared.
         spacing_mm: voxel size along (i, j, k).
+        untranslated: moving and fixed before their translation, any grey levels; None where there was none.
     """
 
     moving: NDArray[np.float32]
     fixed: NDArray[np.float32]
     valid: NDArray[np.bool_]
     spacing_mm: Sequence[float]
+    untranslated: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
 
     def __post_init__(self) -> None:
         if not self.moving.shape == self.fixed.shape == self.valid.shape:
             raise ValueError(f"{self.moving.shape}, {self.fixed.shape} and {self.valid.shape} are no pair.")
         if not self.valid.any():
             raise InputError("The fixed image shows nothing in the region to register: choose another region or start.")
+
+    @property
+    def originals(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Moving and fixed as the scanners showed them."""
+        return self.untranslated or (self.moving, self.fixed)
 
     def filled(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Both pictures with their own mean where nothing is valid, which tells a network of no edge there."""

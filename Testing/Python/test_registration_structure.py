@@ -1,0 +1,143 @@
+"""The last stage, which follows the structure of the original pictures: what it finds, and when it holds still."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.linalg import expm
+from scipy.ndimage import gaussian_filter
+
+from MR2USProLib.errors import Cancelled
+from MR2USProLib.progress import Progress
+from MR2USProLib.registration.deformation import compose, jacobian_determinant
+from MR2USProLib.registration.pair import FittedDeformation, Images
+from MR2USProLib.registration.self_similarity import self_similarity
+from MR2USProLib.registration.smooth_flow import SmoothFlow
+from MR2USProLib.registration.structure import follow_structure
+from registration_pair import pulled
+
+SHAPE, SPACING_MM = (20, 30, 30), (1.5, 1.5, 2.0)
+SIZE_MM = np.array([43.5, 43.5, 38.0])
+INNER = np.s_[4:-4, 6:-6, 6:-6]
+
+
+def tissue(seed=0):
+    """Patches some 4 mm wide that are dark or bright, with a rim between them."""
+    noise = np.random.default_rng(seed).standard_normal(SHAPE)
+    blobs = gaussian_filter(noise, np.array([3.5, 3.5, 3.5]) / SPACING_MM[::-1], mode="wrap")
+    return np.tanh(3 * blobs / blobs.std()).astype(np.float32)
+
+
+def turned(degrees=(2.0, -4.0, 6.0), shift_mm=(2.0, -1.5, 1.0)):
+    """A rotation about the middle and a shift, and a bend, as a field in voxels along (i, j, k)."""
+    k, j, i = np.meshgrid(*(np.linspace(-0.5, 0.5, n) for n in SHAPE), indexing="ij")
+    points = np.stack([i, j, k], axis=-1) * SIZE_MM
+    x, y, z = np.deg2rad(degrees)
+    matrix = expm(np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]]))
+    bend = 1.5 * np.sin(np.pi * i)[..., None] * np.array([0.0, 1.0, 0.5])
+    return ((points @ matrix.T - points + shift_mm + bend) / SPACING_MM).astype(np.float32)
+
+
+def echo(picture, seed=1):
+    """The same tissue in another modality: dark for bright, unevenly lit, with noise."""
+    k = np.linspace(0.6, 1.4, SHAPE[1])[None, :, None]
+    noise = np.random.default_rng(seed).standard_normal(SHAPE)
+    return (50 - 20 * k * picture + 3 * noise).astype(np.float32)
+
+
+def pair(truth, seed=0):
+    moving = tissue(seed)
+    return Images(moving, echo(pulled(moving, truth)), np.ones(SHAPE, bool), SPACING_MM)
+
+
+def still():
+    return FittedDeformation(np.zeros((*SHAPE, 3), np.float32), np.zeros((*SHAPE, 3), np.float32))
+
+
+def off_mm(found, truth):
+    return np.linalg.norm((found - truth) * SPACING_MM, axis=-1)[INNER].mean()
+
+
+@pytest.fixture(scope="module")
+def followed():
+    truth = turned()
+    return truth, follow_structure(pair(truth), still())
+
+
+def test_contrast_and_brightness_do_not_matter():
+    picture = tissue()
+    one, other = (self_similarity(x, SPACING_MM, patch_mm=1.0, reach_mm=2.0) for x in (picture, (70 - 30 * picture)))
+    assert one.shape == (1, 12, *SHAPE)
+    assert float(one.std()) > 0.1
+    torch.testing.assert_close(one, other, atol=1e-3, rtol=0)
+
+
+def test_a_linear_velocity_becomes_its_matrix_exponential():
+    flow = SmoothFlow(SHAPE, SPACING_MM)
+    slope = np.array([[0.05, -0.1, 0.0], [0.1, -0.05, 0.08], [0.0, -0.08, 0.02]])  # per mm
+    with torch.no_grad():
+        flow.coefficients[:, 1:4] = torch.tensor(25.0 * slope)
+    k, j, i = np.meshgrid(*(np.linspace(-0.5, 0.5, n) for n in SHAPE), indexing="ij")
+    points = np.stack([i, j, k], axis=-1) * SIZE_MM
+    expected = points @ expm(slope).T - points
+    found = flow()[0].detach().permute(1, 2, 3, 0).numpy() * SPACING_MM
+    np.testing.assert_allclose(found[INNER], expected[INNER], atol=0.05)
+
+
+def test_a_turn_and_a_bend_are_found_across_modalities(followed):
+    truth, found = followed
+    assert off_mm(0.0, truth) > 3
+    assert found.followed
+    assert found.agreement > 0.5
+    assert found.disagreement_mm < 1
+    assert off_mm(found.fitted.displacement, truth) < 0.5
+    assert len(found.fitted.history["structure"]) > 10
+
+
+def test_it_does_not_fold_and_is_inverted(followed):
+    there, back = (
+        torch.from_numpy(u).permute(3, 0, 1, 2)[None]
+        for u in (followed[1].fitted.displacement, followed[1].fitted.inverse)
+    )
+    assert jacobian_determinant(there).min() > 0
+    left = compose(there, back)[0].permute(1, 2, 3, 0).numpy() * SPACING_MM
+    assert np.linalg.norm(left, axis=-1)[INNER].max() < 0.2
+
+
+def test_it_follows_the_originals_and_goes_on_from_the_field_that_it_is_given(followed):
+    truth, _ = followed
+    images, flat = pair(truth), np.zeros(SHAPE, np.float32)
+    translated = Images(flat, flat, images.valid, SPACING_MM, (images.moving, images.fixed))
+    given = turned((0.0, 0.0, 4.0), (3.0, 0.0, 0.0))
+    found = follow_structure(translated, FittedDeformation(given, -given, {"total": [1.0]}))
+    assert found.followed
+    assert off_mm(found.fitted.displacement, truth) < 0.5
+    assert found.fitted.history["total"] == [1.0]
+
+
+def test_pictures_with_other_structure_leave_the_field_as_it_is():
+    given = still()
+    strangers = Images(tissue(3), echo(tissue(13)), np.ones(SHAPE, bool), SPACING_MM)
+    found = follow_structure(strangers, given)
+    assert not found.followed
+    assert found.agreement < 0.3
+    assert found.disagreement_mm > 2
+    assert found.fitted is given
+
+
+def test_what_is_not_valid_does_not_matter():
+    images = pair(turned())
+    valid = np.ones(SHAPE, bool)
+    valid[:, :8] = False
+    rubbish = np.where(valid, images.fixed, 500.0).astype(np.float32)
+    one, other = (
+        follow_structure(Images(images.moving, fixed, valid, SPACING_MM), still()) for fixed in (images.fixed, rubbish)
+    )
+    np.testing.assert_array_equal(one.fitted.displacement, other.fitted.displacement)
+
+
+def test_it_can_be_cancelled():
+    seen = []
+    progress = Progress(lambda stage, fraction, message: seen.append(fraction), lambda: len(seen) >= 4)
+    with pytest.raises(Cancelled):
+        follow_structure(pair(turned()), still(), progress=progress)
+    assert len(seen) <= 5
