@@ -77,6 +77,16 @@ def test_a_blind_ruler_is_found(sources):
 def test_a_translation_that_changes_nothing_is_found(sources):
     health = judged(sources, *sources)
     assert any("no more alike" in reason for reason in health.reasons)
+    faint = judged(sources, sources[0] + 0.02 * anatomy(5), sources[1])
+    assert any("no more alike" in reason for reason in faint.reasons)
+
+
+def test_two_anatomies_that_do_not_lie_on_each_other_may_stay_apart():
+    mr, us = anatomy(0), anatomy(1)
+    found = examine([Outcome(mr, us, np.tanh(3 * mr), np.tanh(3 * us), VALID)])
+    assert found.gap_before == pytest.approx(2.0, abs=0.3)
+    assert found.gap_after > 0.9 * found.gap_before
+    assert not found.collapsed
 
 
 def test_lost_edges_are_found_for_the_modality_that_lost_them(sources):

@@ -24,6 +24,7 @@ LEAST_CONTRAST = 0.1
 LEAST_RULER = 0.25
 WORTH_CLOSING = 0.3
 LEAST_CLOSED = 0.1
+LEAST_CHANGE = 0.05
 
 FloatArray = NDArray[np.float32]
 
@@ -123,7 +124,10 @@ def examine(pairs: Sequence[Outcome], ruler: float = 1.0, *, unfinished: bool = 
     if ruler < LEAST_RULER:
         reasons.append(f"The losses went blind: their features see {ruler:.0%} of what they saw at first.")
     before, after = found["gap_before"], found["gap_after"]
-    if not unfinished and before > WORTH_CLOSING and after > (1 - LEAST_CLOSED) * before:
+    # Two anatomies that do not lie on each other differ by 2 however alike they look, and a TRUS that is to stay what
+    # it is does not come nearer: a difference that stays is a fault only where the pictures stayed the same, too.
+    stayed = max(found["change_mr"], found["change_us"]) < LEAST_CHANGE
+    if not unfinished and stayed and before > WORTH_CLOSING and after > (1 - LEAST_CLOSED) * before:
         reasons.append(f"MR and US are no more alike than before (difference {before:.2f}, now {after:.2f}).")
     own = {field.name: found[field.name] for field in fields(Health) if field.name in found}
     return Health(
@@ -146,6 +150,7 @@ def _figures(pair: Outcome) -> dict[str, float]:
         before, after = _slices(source), _slices(translated)
         signed = float(edge_agreement(after, before, inside))
         found |= {
+            f"change_{side}": gap(translated, source, pair.valid),
             f"signed_{side}": signed,
             f"edges_{side}": max(signed, float(edge_agreement(after, before, inside, signed=False))),
             f"grain_{side}": _grain(after, inside),
