@@ -249,8 +249,8 @@ def register(
         Literal["acmt", "pmt", "unsb", "none"], typer.Option(help="Modality translation before the registration.")
     ] = "acmt",
     registration: Annotated[
-        Literal["anatomy-aware", "fsdiffreg", "diffusemorph", "voxelmorph"],
-        typer.Option(help="The registration network."),
+        Literal["anatomy-aware", "fsdiffreg", "diffusemorph", "voxelmorph", "surfaces"],
+        typer.Option(help="The registration network; surfaces: none, masks and landmark pairs alone, in seconds."),
     ] = "anatomy-aware",
     preset: PresetOption = "balanced",
     fixed_roi: FixedRoi = None,
@@ -275,6 +275,16 @@ def register(
     incompressible: Annotated[
         bool, typer.Option("--incompressible", help="Let the tissue change its volume as little as possible.")
     ] = False,
+    moving_mask: Annotated[
+        Path | None, typer.Option(help="The gland in the MR, drawn beforehand (not 0), to guide the registration.")
+    ] = None,
+    fixed_mask: Annotated[Path | None, typer.Option(help="The gland in the TRUS volume, likewise.")] = None,
+    moving_points: Annotated[
+        Path | None, typer.Option(help="Places marked in the MR, CSV (name,x,y,z, LPS mm) or .mrk.json, to guide it.")
+    ] = None,
+    fixed_points: Annotated[
+        Path | None, typer.Option(help="The same places in the TRUS volume, in the same order.")
+    ] = None,
     moving_label: Annotated[
         Path | None, typer.Option(help="Labels of the MR, to score the result; the method never sees them.")
     ] = None,
@@ -303,6 +313,10 @@ def register(
             weights=weights,
             refine=not no_refine,
             incompressible=incompressible,
+            moving_mask=moving_mask,
+            fixed_mask=fixed_mask,
+            moving_points=moving_points,
+            fixed_points=fixed_points,
             moving_label=moving_label,
             fixed_label=fixed_label,
             seed=seed,

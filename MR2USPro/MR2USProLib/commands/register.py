@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..devices import Device
     from ..evaluation.labels import Labels
     from ..registration.finder import Found
+    from ..registration.guidance import Guidance
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,8 @@ class Scored:
         given: the start that was given, fixed to moving points, LPS mm; ``registration.pair.initial`` may better it.
         residual: the displacement (LPS mm, on the fixed grid) beyond the initial alignment, which is no deformation.
         metrics: what ``metrics.json`` holds: ``before``, ``undeformed`` and ``after`` (where labels were given),
-            ``start`` (where the glands were looked for), ``deformation``, ``uncertainty`` (where the method knows one)
-            and ``translation`` (where there was one).
+            ``start`` (where the glands were looked for), ``guidance`` (where masks or landmark pairs were given),
+            ``deformation``, ``uncertainty`` (where the method knows one) and ``translation`` (where there was one).
     """
 
     mr: Volume
@@ -63,6 +64,10 @@ def run(
     weights: Path | None = None,
     refine: bool = True,
     incompressible: bool = False,
+    moving_mask: Path | None = None,
+    fixed_mask: Path | None = None,
+    moving_points: Path | None = None,
+    fixed_points: Path | None = None,
     moving_label: Path | None = None,
     fixed_label: Path | None = None,
     seed: int = 0,
@@ -79,6 +84,7 @@ def run(
             written.
     """
     from ..evaluation.labels import read_labels
+    from ..registration.guidance import Guidance, read_guidance
     from ..registration.initial import named_file
     from ..registration.transforms import displacement_on, warp, write_transform
     from ..report.page import render
@@ -86,7 +92,11 @@ def run(
 
     if (moving_label is None) != (fixed_label is None):
         raise InputError("Labels of only one image cannot score anything: give --moving-label and --fixed-label.")
-    if moving_roi is not None and fixed_roi is None:
+    if moving_mask is not None and fixed_mask is None and fixed_roi is None:
+        raise InputError(
+            "A mask of the MR alone tells nothing: give one of the TRUS volume (--fixed-mask), or a box (--fixed-roi)."
+        )
+    if moving_roi is not None and fixed_roi is None and fixed_mask is None:
         raise InputError("A box in the MR alone tells nothing: give one in the TRUS volume too (--fixed-roi).")
     with staged(out) as folder:
         place = prepare(device, threads)
@@ -96,13 +106,17 @@ def run(
         trained = read_weights(Path(weights)) if weights else None
         moving_labels = read_labels(moving_label) if moving_label else None
         fixed_labels = read_labels(fixed_label) if fixed_label else None
+        guidance = read_guidance(moving_mask, fixed_mask, moving_points, fixed_points)
+        mr_box, us_box = (None if box is None else box.region_mm for box in guidance.boxes())
+        region = fixed_roi or us_box
         found = None
-        if find_glands and fixed_roi is not None:
+        if find_glands and region is not None:
             found = pipeline.find_start(
-                mr, us, initial=initial, region_mm=fixed_roi, mr_region_mm=moving_roi, weights=trained
+                mr, us, initial=initial, region_mm=us_box or region, mr_region_mm=mr_box or moving_roi, weights=trained
             )
         start = initial if found is None else found.transform
-        pair = pipeline.pair_up(mr, us, initial=start, region_mm=fixed_roi, preset=preset)
+        led = pipeline.guided_start(mr, us, guidance, initial=start, region_mm=region)
+        pair = pipeline.pair_up(mr, us, initial=led, region_mm=region, preset=preset)
         pose, pose_file = named_file(initial)
         parameters = {
             "initial": pose,
@@ -124,6 +138,10 @@ def run(
             "fixed": fixed,
             "initial": pose_file,
             "weights": weights,
+            "moving_mask": moving_mask,
+            "fixed_mask": fixed_mask,
+            "moving_points": moving_points,
+            "fixed_points": fixed_points,
             "moving_label": moving_label,
             "fixed_label": fixed_label,
         }
@@ -138,6 +156,7 @@ def run(
                 weights=trained,
                 refine=refine,
                 incompressible=incompressible,
+                guidance=guidance,
                 seed=seed,
                 device=place,
                 progress=progress,
@@ -145,8 +164,8 @@ def run(
         displacement = displacement_on(us.grid, result.transform)
         undeformed = displacement_on(us.grid, result.pair.initial)
         residual = Volume(displacement.array - undeformed.array, us.grid)
-        given = found.given if found is not None else result.pair.initial
-        metrics = _metrics(result, found, displacement, residual, moving_labels, fixed_labels)
+        given = pipeline.guided_start(mr, us, Guidance(), initial=initial, region_mm=region)
+        metrics = _metrics(result, found, given, guidance, displacement, residual, moving_labels, fixed_labels)
         scored = Scored(mr, us, result, given, residual, moving_labels, fixed_labels, metrics)
         result.warped.write(folder / "warped.nrrd")
         displacement.write(folder / "displacement.nrrd")
@@ -171,6 +190,8 @@ def run(
 def _metrics(
     result: pipeline.Registration,
     found: Found | None,
+    given: sitk.Transform,
+    guidance: Guidance,
     displacement: Volume,
     residual: Volume,
     moving: Labels | None,
@@ -181,7 +202,7 @@ def _metrics(
 
     metrics: dict[str, Any] = {}
     if moving is not None and fixed is not None:
-        metrics["before"] = score(moving, fixed, found.given if found is not None else result.pair.initial)
+        metrics["before"] = score(moving, fixed, given)
         metrics["undeformed"] = score(moving, fixed, result.pair.initial)
         metrics["after"] = score(moving, fixed, result.transform)
     if found is not None:
@@ -190,6 +211,8 @@ def _metrics(
             "likeness": found.likeness,
             "moved_mm": found.moved_mm,
         }
+    if guidance.masks or len(guidance.fixed_points_mm):
+        metrics["guidance"] = _guided(guidance, result.transform)
     metrics["deformation"] = {
         **displacement_statistics(residual),
         "folding": folding(displacement).as_dict(),
@@ -202,3 +225,14 @@ def _metrics(
         metrics["translation"] = asdict(result.translation.health)
     metrics["valid_share_of_region"] = float(np.mean(result.pair.valid))
     return metrics
+
+
+def _guided(guidance: Guidance, transform: sitk.Transform) -> dict[str, Any]:
+    """What guided the registration, and how far from it the landmark pairs are in the end."""
+    from ..registration.transforms import map_points
+
+    found: dict[str, Any] = {"masks": list(guidance.masks), "points": len(guidance.fixed_points_mm)}
+    if found["points"]:
+        off = map_points(guidance.fixed_points_mm, transform) - guidance.moving_points_mm
+        found["points_mean_mm"] = float(np.linalg.norm(off, axis=1).mean())
+    return found

@@ -115,6 +115,27 @@ def _start_sentence(metrics: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
+def _guidance_sentence(metrics: dict[str, Any]) -> tuple[str, ...]:
+    """What was drawn or marked beforehand, and what it makes of the scores."""
+    if "guidance" not in metrics:
+        return ()
+    guidance, sentences = metrics["guidance"], []
+    if len(guidance["masks"]) == 2:
+        sentences.append(
+            "Masks of the gland in both images guided the registration, so that the overlap of these very outlines is "
+            "no proof of it: only outlines and landmarks that it was not given are."
+        )
+    elif guidance["masks"]:
+        image = {"moving": "MR", "fixed": "TRUS volume"}[guidance["masks"][0]]
+        sentences.append(f"A mask of the gland in the {image} stood in for the box around it.")
+    if guidance["points"]:
+        sentences.append(
+            f"{guidance['points']} landmark pairs guided it too and lie {guidance['points_mean_mm']:.1f} mm apart now; "
+            "that is no measure of its error either."
+        )
+    return tuple(sentences)
+
+
 def registration_sections(scored: Scored) -> list[Section]:
     """Overlay, checkerboard and figures; the deformation; the translated pair."""
     from ..registration.transforms import warp
@@ -133,7 +154,11 @@ def registration_sections(scored: Scored) -> list[Section]:
         tables = (before_and_after(scored.metrics["before"], scored.metrics["after"]),)
     overlay = Section(
         "Registration",
-        (registration_verdict(scored.metrics), *_start_sentence(scored.metrics)),
+        (
+            registration_verdict(scored.metrics),
+            *_start_sentence(scored.metrics),
+            *_guidance_sentence(scored.metrics),
+        ),
         (
             pictures.overlay_cuts(us, before, registration.warped, *glands),
             pictures.checkerboard_cuts(us, before, registration.warped, *glands),

@@ -33,6 +33,7 @@ def run(
     Raises:
         InputError: nothing to carry, or a file cannot be read.
     """
+    from ..registration.points import read_points
     from ..registration.transforms import inverse_points, read_transform
     from ..registration.transforms import warp as warp_volume
 
@@ -53,26 +54,6 @@ def run(
             names, positions = read_points(points)
             write_points(folder / "points.csv", names, inverse_points(positions, mapping))
         steps.report(1.0)
-
-
-def read_points(path: Path) -> tuple[list[str], np.ndarray]:
-    """Names and LPS positions (n, 3) in mm of a CSV file with the columns name, x, y, z.
-
-    Raises:
-        InputError: no such file, another format, or no points in it.
-    """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-        names = [row["name"] for row in rows]
-        positions = np.array([[float(row[axis]) for axis in "xyz"] for row in rows])
-    except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist: check the path.") from error
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path.name} is not a list of points: give columns name,x,y,z in LPS mm.") from error
-    if not names:
-        raise InputError(f"{path.name} holds no points: give at least one row of name,x,y,z.")
-    return names, positions
 
 
 def write_points(path: Path, names: list[str], positions_mm: np.ndarray) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
 
     from ..registration.finder import Found
+    from ..registration.guidance import Guidance
     from ..weights import Weights
 
 Preset = Literal["fast", "balanced", "paper"]
@@ -118,6 +119,29 @@ def find_start(
     part = weights.parts.get("finder") if weights is not None else None
     finder = from_part(part or read_weights(FINDER_WEIGHTS).parts["finder"])
     return find(finder, mr, us, pose, box, Box.of(mr_region_mm) if mr_region_mm else None)
+
+
+def guided_start(
+    mr: Volume,
+    us: Volume,
+    guidance: Guidance,
+    *,
+    initial: str | sitk.Transform = "none",
+    region_mm: tuple[float, ...] | None = None,
+) -> sitk.Transform:
+    """The start that masks of both glands and landmark pairs speak for; ``initial`` where there is neither.
+
+    Args:
+        mr: the moving image.
+        us: the fixed image.
+        guidance: what is known.
+        initial: the start as it is known without, as :func:`pair_up` takes it; it says how the glands are turned.
+        region_mm: likewise.
+    """
+    from ..registration.initial import initial_transform
+
+    region = us.grid if region_mm is None else us.grid.cropped_to(region_mm[:3], region_mm[3:])
+    return guidance.start(initial_transform(initial, mr, us, region) if isinstance(initial, str) else initial)
 
 
 def pair_up(

@@ -16,12 +16,16 @@ from .pairing import Pair
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
+    from ..registration.guidance import Guidance
     from ..registration.pair import FittedDeformation
     from ..translation.translating import Translation
     from ..weights import Weights
 
 TranslationMethod = Literal["acmt", "pmt", "unsb"]
-RegistrationMethod = Literal["anatomy-aware", "fsdiffreg", "diffusemorph", "voxelmorph"]
+RegistrationMethod = Literal["anatomy-aware", "fsdiffreg", "diffusemorph", "voxelmorph", "surfaces"]
+
+SURFACES = "surfaces"
+"""No network: masks and landmark pairs alone move the MR."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,7 @@ def register(
     weights: Weights | None = None,
     refine: bool = True,
     incompressible: bool = False,
+    guidance: Guidance | None = None,
     seed: int = 0,
     device: str = "cpu",
     progress: Progress = SILENT,
@@ -127,10 +132,11 @@ def register(
         us: the fixed image.
         pair: both on the networks' grid.
         translation: what comes before.
-        registration: which network.
+        registration: which network; ``surfaces`` for none, and then nothing is translated either.
         weights: trained networks; what they do not hold is fitted to the pair.
         refine: whether a trained registration is fitted to the pair for a few iterations more.
         incompressible: hold the volume of the tissue, softly.
+        guidance: masks of both glands and landmark pairs, which have the last word.
         seed: of the fits and of the samples.
         device: of torch.
         progress: told about the stages ``Translate`` and ``Register``.
@@ -140,9 +146,11 @@ def register(
     """
     from ..registration.fitting import register_pair
     from ..registration.pair import Images
-    from ..registration.transforms import composite, warp
+    from ..registration.surfaces import led
     from ..translation.masking import normalised
 
+    if registration == SURFACES:
+        return _by_surfaces(mr, us, pair, guidance, progress.named("Register"))
     translated = None
     if translation != "none":
         translated = translate(pair, method=translation, weights=weights, seed=seed, device=device, progress=progress)
@@ -151,7 +159,7 @@ def register(
         if translated
         else (normalised(pair.mr.array, pair.valid), normalised(pair.us.array, pair.valid))
     )
-    registering = progress.named("Register")
+    registering = progress.named("Register").part(0.0, 0.9 if guidance is not None and guidance.leads else 1.0)
     fitted = register_pair(
         Images(moving, fixed, pair.valid, pair.us.grid.spacing_mm, (pair.mr.array, pair.us.array)),
         registration,
@@ -163,6 +171,31 @@ def register(
         progress=registering,
         on_field=lambda field: registering.preview(lambda: _deformed(pair.mr, field())),
     )
+    if guidance is not None:
+        fitted = led(fitted, pair.us.grid, pair.initial, guidance, progress.named("Register").part(0.9, 1.0))
+    return _applied(mr, us, pair, translated, fitted)
+
+
+def _by_surfaces(mr: Volume, us: Volume, pair: Pair, guidance: Guidance | None, progress: Progress) -> Registration:
+    """What masks and landmark pairs say, without any network."""
+    from ..registration.pair import FittedDeformation
+    from ..registration.surfaces import led
+
+    if guidance is None or not guidance.leads:
+        raise InputError(
+            "A registration by surfaces needs something to go by: give --moving-mask and --fixed-mask, or "
+            "--moving-points and --fixed-points, or choose another --registration."
+        )
+    still = np.zeros((*pair.us.grid.shape, 3), np.float32)
+    fitted = led(FittedDeformation(still, still), pair.us.grid, pair.initial, guidance, progress)
+    return _applied(mr, us, pair, None, fitted)
+
+
+def _applied(
+    mr: Volume, us: Volume, pair: Pair, translated: Translation | None, fitted: FittedDeformation
+) -> Registration:
+    from ..registration.transforms import composite, warp
+
     displacement = Volume(pair.us.grid.voxels_to_mm(fitted.displacement), pair.us.grid)
     transform = composite(pair.initial, displacement, us.grid)
     return Registration(pair, translated, fitted, transform, warp(mr, us.grid, transform))

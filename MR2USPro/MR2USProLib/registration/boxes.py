@@ -75,6 +75,10 @@ class Box:
         there = np.array([transform.TransformPoint(corner) for corner in corners])
         return Box(there.min(axis=0), there.max(axis=0))
 
+    def grown(self, margin_mm: float) -> Box:
+        """The box with so much more on every side."""
+        return Box(self.low_mm - margin_mm, self.high_mm + margin_mm)
+
     def drawn(self, rng: np.random.Generator, margin_mm: float = MARGIN_MM, jitter_mm: float = JITTER_MM) -> Box:
         """The box as a hurried hand draws it: too large on every side, each coordinate of either corner a bit off.
 
