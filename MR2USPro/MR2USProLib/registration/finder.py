@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from ..volume import Volume
 from .boxes import Box
+from .quality import Ellipsoid, Glands
 from .transforms import as_affine
 
 Array = NDArray[np.float64]
@@ -79,6 +80,11 @@ class View:
         found = (straight + swapped(mirrored, mirror)) / 2
         return np.clip(found, -LARGEST_STEP_MM, LARGEST_STEP_MM)
 
+    def corrected(self, picture: Picture, sides: Sides, axes: Array, mirror: int) -> Sides:
+        """The sides where the picture says that they are."""
+        low, high = np.split(self.correction(picture, sides, axes, mirror), 2)
+        return Sides(sides.low + low, sides.high + high)
+
 
 @dataclass(frozen=True)
 class Finder:
@@ -108,6 +114,7 @@ class Found:
         likeness: correlation of the pictures with those that it learned from, the lower of the two.
         recognised: whether that is enough; where it is not, ``transform`` is ``given``.
         moved_mm: how far the middle of the gland moved against that start.
+        glands: both, as they were seen; None where nothing was recognised.
     """
 
     transform: sitk.Transform
@@ -115,6 +122,7 @@ class Found:
     likeness: float
     recognised: bool
     moved_mm: float = 0.0
+    glands: Glands | None = None
 
 
 class Picture:
@@ -184,6 +192,12 @@ def sides_of(box: Box, axes: Array, margin_mm: float) -> Sides:
     return Sides(corners.min(axis=0) + margin_mm, corners.max(axis=0) - margin_mm)
 
 
+def stretched(mr_size: Array, us_size: Array) -> Array:
+    """(3,), by how much a length in the TRUS is taken to be longer in the MR."""
+    ratio: Array = (mr_size / us_size) ** SHARE_OF_SIZE
+    return ratio
+
+
 def tilt(angle_deg: float, axis: int) -> Array:
     """Rotation about an axis, (3, 3)."""
     angle, (one, other) = np.deg2rad(angle_deg), [a for a in range(3) if a != axis]
@@ -232,19 +246,23 @@ def find(
         return Found(start, start, 0.0, False)
     if best.worth() < LEAST_LIKENESS:
         return Found(start, start, best.likeness, False)
-    moved = [
-        _moved(sides, view.correction(picture, sides, best.axes, finder.mirror))
+    seen = [
+        view.corrected(picture, sides, best.axes, finder.mirror)
         for view, picture, sides in zip((finder.mr, finder.us), pictures, (best.mr, best.us), strict=True)
     ]
-    (mr_middle, mr_size), (us_middle, us_size) = (((s.low + s.high) / 2, s.high - s.low) for s in moved)
-    stretch = np.diag((mr_size / us_size) ** SHARE_OF_SIZE)
+    (mr_middle, mr_size), (us_middle, us_size) = (((s.low + s.high) / 2, s.high - s.low) for s in seen)
+    stretch = np.diag(stretched(mr_size, us_size))
     matrix = best.axes @ tilt(finder.tilt_deg, finder.mirror) @ stretch @ best.axes.T
     there, here = best.axes @ mr_middle, best.axes @ us_middle
     affine = sitk.AffineTransform(3)
     affine.SetMatrix(matrix.ravel().tolist())
     affine.SetTranslation((there - matrix @ here).tolist())
     joined = sitk.CompositeTransform([sitk.Transform(start), affine])  # the last one is applied first
-    return Found(as_affine(joined), start, best.likeness, True, float(np.linalg.norm(there - here)))
+    glands = Glands(
+        Ellipsoid(there, best.axes @ np.diag(mr_size / 2)).moved(as_affine(start)),
+        Ellipsoid(here, best.axes @ np.diag(us_size / 2)),
+    )
+    return Found(as_affine(joined), start, best.likeness, True, float(np.linalg.norm(there - here)), glands)
 
 
 def _sights(finder: Finder, mr: Picture, us: Picture, mr_box: Box, us_box: Box, *, given: bool) -> Iterator[_Sight]:
@@ -261,7 +279,3 @@ def _sights(finder: Finder, mr: Picture, us: Picture, mr_box: Box, us_box: Box, 
             likeness = min(finder.mr.likeness(mr.features(one, axes)), finder.us.likeness(us.features(other, axes)))
             usual = margin == MARGINS_MM[0] and np.array_equal(axes, np.eye(3))
             yield _Sight(likeness, usual, axes, one, other)
-
-
-def _moved(sides: Sides, correction: Array) -> Sides:
-    return Sides(sides.low + correction[:3], sides.high + correction[3:])
