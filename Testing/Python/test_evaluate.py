@@ -256,5 +256,15 @@ def test_a_finder_learns_from_the_boxes_of_the_training_cases_alone(tmp_path):
 
 def test_only_the_start_has_no_translation():
     assert str(Method.named("finder")) == "none+finder"
-    with pytest.raises(InputError, match="or give finder"):
+    with pytest.raises(InputError, match="or give one of finder, surfaces"):
         Method.named("acmt+finder")
+
+
+def test_the_masks_of_the_labels_bring_the_glands_together(tmp_path):
+    cohort = write_cohort(tmp_path, 2, patients=2)
+    run(out=tmp_path / "out", cohort=cohort, methods=("surfaces",), device="cpu", threads=1, fit_only=True)
+    rows = {(row["case"], row["method"]): row for row in rows_of(tmp_path / "out")}
+    for case in ("a0", "a1"):
+        start, met = (rows[case, name] for name in ("start", "none+surfaces"))
+        assert float(met["dsc"]) > max(0.95, float(start["dsc"]))
+        assert float(met["folding"]) == 0

@@ -14,6 +14,10 @@ NETWORKS = ("diffusemorph", "fsdiffreg", "anatomy-aware", "voxelmorph")
 WITHOUT_NETWORK = ("simpleitk", "demons")
 FINDER = "finder"
 """The start alone, from boxes, as a cohort's boxes taught it; no translation goes before it."""
+SURFACES = "surfaces"
+"""What the glands' masks alone make of it, where the labels have them; none goes before this one either."""
+FROM_BOXES = (FINDER, SURFACES)
+"""Those that learn nothing but where a gland lies in its box, and how it is turned."""
 
 
 @dataclass(frozen=True, order=True)
@@ -29,7 +33,7 @@ class Method:
     @property
     def learns(self) -> bool:
         """Whether the registration learns from a cohort."""
-        return self.registration in (*NETWORKS, FINDER)
+        return self.registration in (*NETWORKS, *FROM_BOXES)
 
     @property
     def fits(self) -> bool:
@@ -45,12 +49,13 @@ class Method:
         """
         translation, _, registration = text.strip().rpartition("+")
         method = Method(translation or "none", registration)
-        if method == Method("none", FINDER):
+        if method.translation == "none" and method.registration in FROM_BOXES:
             return method
         if method.translation not in TRANSLATIONS or method.registration not in (*NETWORKS, *WITHOUT_NETWORK):
             raise InputError(
                 f"There is no method '{text.strip()}' (--methods): join one of {', '.join(TRANSLATIONS)} and one of "
-                f"{', '.join((*NETWORKS, *WITHOUT_NETWORK))} with a plus, as in acmt+anatomy-aware, or give {FINDER}."
+                f"{', '.join((*NETWORKS, *WITHOUT_NETWORK))} with a plus, as in acmt+anatomy-aware, or give one of "
+                f"{', '.join(FROM_BOXES)}."
             )
         return method
 

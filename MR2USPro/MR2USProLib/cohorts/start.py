@@ -8,7 +8,7 @@ labels the pose in the headers, or whatever ``initial`` names, is the start.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .. import pipeline
@@ -115,3 +115,22 @@ def found_start(case: Started, part: Part | None) -> sitk.Transform:
         mr_region_mm=mr_box.region_mm,
         weights=None if part is None else Weights({"finder": part}),
     ).transform
+
+
+def met_surfaces(case: Started, part: Part | None) -> sitk.Transform:
+    """Where masks of both glands alone bring the MR, fixed to moving points, LPS mm; the masks are the labels' glands.
+
+    Args:
+        case: at its start, which stays where the case has no labels.
+        part: what a cohort taught, as :func:`found_start` takes it; it says how the glands are turned.
+
+    Raises:
+        InputError: the part holds no finder.
+    """
+    from ..registration.guidance import Guidance
+
+    if case.mr_labels is None or case.us_labels is None:
+        return case.pair.initial
+    guidance = Guidance(case.mr_labels.gland, case.us_labels.gland)
+    pair = replace(case.pair, initial=guidance.start(found_start(case, part)))
+    return pipeline.register(case.mr, case.us, pair, registration="surfaces", guidance=guidance).transform

@@ -21,9 +21,9 @@ from ..progress import Progress
 from ..volume import Volume
 from ..weights import Part, Role
 from .cohort import Case, folds
-from .methods import FINDER, START, Method
+from .methods import FROM_BOXES, START, SURFACES, Method
 from .resuming import check_same, identity, remember
-from .start import Started, found_start, learn_start, started
+from .start import Started, found_start, learn_start, met_surfaces, started
 from .study_files import StudyFiles, checkpoint
 from .training import (
     TranslatedPair,
@@ -237,7 +237,7 @@ class Study:
         return work
 
     def _learning_behind(self, n: int, method: Method) -> Callable[[Progress], None]:
-        if method.registration == FINDER:
+        if method.registration in FROM_BOXES:
             return self._learning_finder(n, method)
 
         def work(progress: Progress) -> None:
@@ -264,7 +264,8 @@ class Study:
     def _finding(self, n: int, case: Case, method: Method) -> Callable[[Progress], None]:
         def work(progress: Progress) -> None:
             at_start, begun = self.started(case), time.perf_counter()
-            found = found_start(at_start, self._part(n, str(method), "finder"))
+            part = self._part(n, str(method), "finder")
+            found = (met_surfaces if method.registration == SURFACES else found_start)(at_start, part)
             self._measure(case, str(method), found, time.perf_counter() - begun, progress)
 
         return work
@@ -281,7 +282,7 @@ class Study:
         return self._translated_for_training[1]
 
     def _registering(self, n: int, case: Case, method: Method) -> Callable[[Progress], None]:
-        if method.registration == FINDER:
+        if method.registration in FROM_BOXES:
             return self._finding(n, case, method)
 
         def work(progress: Progress) -> None:
