@@ -1,16 +1,20 @@
 """``register`` with each kind of network: what it leaves, and what it refuses."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from known_pair import pair
-from MR2USProLib.commands import register
+from MR2USProLib.commands import register, registration_figures
+from MR2USProLib.commands.sections import registration_sections
 from MR2USProLib.errors import InputError
 from MR2USProLib.pipeline import pairing
 from MR2USProLib.registration import transforms
 from MR2USProLib.registration.anatomy_aware import AnatomyAware, AnatomyAwareSettings
+from MR2USProLib.registration.finder import Found
+from MR2USProLib.registration.quality import Ellipsoid, Glands
 from MR2USProLib.registration.training import train
 from MR2USProLib.registration.voxelmorph import VoxelMorph, VoxelMorphSettings
 from MR2USProLib.volume import Volume
@@ -71,11 +75,37 @@ def test_a_trained_network_can_be_taken_as_it_is(files, tmp_path):
     assert scored.registration.fitted.history == {}
     assert np.isnan(scored.registration.uncertainty_at([[0, 0, 0]])).all()
     names = {found.name for found in (tmp_path / "out").iterdir()}
-    assert {"warped.nrrd", "transform.h5", "report.html"} <= names
+    assert {"warped.nrrd", "transform.h5", "transform_undeformed.h5", "report.html"} <= names
+    undeformed = transforms.read_transform(tmp_path / "out" / "transform_undeformed.h5")
+    corner = [[-20.0, 5.0, 30.0]]
+    assert transforms.map_points(corner, undeformed) == pytest.approx(transforms.map_points(corner, initial()))
     assert "uncertainty.nrrd" not in names
     with pytest.raises(InputError, match="hold voxelmorph for the registration, not fsdiffreg"):
         register.run(out=tmp_path / "other", **files | {"registration": "fsdiffreg"})
     assert not (tmp_path / "other").exists()
+
+
+def test_a_deformation_that_parts_the_glands_is_doubted_in_figures_and_report(files, tmp_path):
+    """The same transform before and after but for a field of 12 mm, with both glands seen where the start lays them."""
+    path = weights(tmp_path, VoxelMorph(VoxelMorphSettings(iterations=2)))
+    files |= {"registration": "voxelmorph", "weights": path, "refine": False}
+    scored, _ = register.run(out=tmp_path / "out", **files)
+    result = scored.registration
+    assert scored.metrics["quality"]["overlap_after"] is None
+    start, centre = result.pair.initial, np.array(result.pair.us.grid.centre_mm)
+    gland = Ellipsoid(centre, np.diag([12.0, 12.0, 12.0]))
+    glands = Glands(gland.moved(transforms.as_affine(start)), gland)
+    assert registration_figures.quality_of(result, Found(start, start, 0.9, True, 0.0, glands), 0.0).doubts == ()
+
+    off = np.broadcast_to(np.float32([12, 0, 0]), (*result.pair.us.grid.shape, 3))
+    away = transforms.composite(start, Volume(off, result.pair.us.grid), scored.us.grid)
+    parted = replace(result, transform=away)
+    found = registration_figures.quality_of(parted, Found(start, start, 0.9, True, 0.0, glands), 0.0)
+    assert "parts the glands" in found.doubts[0]
+    metrics = {**scored.metrics, "quality": found.as_dict()}
+    text = registration_sections(replace(scored, metrics=metrics))[0].text
+    assert any("parts the glands" in sentence for sentence in text)
+    assert any("transform_undeformed.h5" in sentence for sentence in text)
 
 
 def test_the_volume_is_held_by_its_option(files, tmp_path):

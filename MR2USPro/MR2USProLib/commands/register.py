@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-
-import numpy as np
 
 from .. import pipeline
 from ..devices import prepare
@@ -16,14 +14,13 @@ from ..progress import SILENT, Progress
 from ..provenance import Record
 from ..volume import Volume
 from ..weights import read_weights
+from .registration_figures import registration_figures
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
     from ..devices import Device
     from ..evaluation.labels import Labels
-    from ..registration.finder import Found
-    from ..registration.guidance import Guidance
 
 
 @dataclass(frozen=True)
@@ -35,7 +32,8 @@ class Scored:
         residual: the displacement (LPS mm, on the fixed grid) beyond the initial alignment, which is no deformation.
         metrics: what ``metrics.json`` holds: ``before``, ``undeformed`` and ``after`` (where labels were given),
             ``start`` (where the glands were looked for), ``guidance`` (where masks or landmark pairs were given),
-            ``deformation``, ``uncertainty`` (where the method knows one) and ``translation`` (where there was one).
+            ``deformation``, ``quality``, ``uncertainty`` (where the method knows one) and ``translation`` (where there
+            was one).
     """
 
     mr: Volume
@@ -77,7 +75,8 @@ def run(
 ) -> tuple[Scored, Record]:
     """Register a pair and write warped, displacement, transform, translated pair, metrics and reports to ``out``.
 
-    Also ``uncertainty.nrrd`` (mm, on the networks' grid) where the method knows one.
+    ``transform_undeformed.h5`` is the start from which the MR was deformed: what to fall back on where the quality is
+    doubtful. Also ``uncertainty.nrrd`` (mm, on the networks' grid) where the method knows one.
 
     Raises:
         InputError: an image, label or transform cannot be read, the two images do not overlap, or ``out`` cannot be
@@ -165,11 +164,14 @@ def run(
         undeformed = displacement_on(us.grid, result.pair.initial)
         residual = Volume(displacement.array - undeformed.array, us.grid)
         given = pipeline.guided_start(mr, us, Guidance(), initial=initial, region_mm=region)
-        metrics = _metrics(result, found, given, guidance, displacement, residual, moving_labels, fixed_labels)
+        metrics = registration_figures(
+            result, found, given, guidance, displacement, residual, moving_labels, fixed_labels
+        )
         scored = Scored(mr, us, result, given, residual, moving_labels, fixed_labels, metrics)
         result.warped.write(folder / "warped.nrrd")
         displacement.write(folder / "displacement.nrrd")
         write_transform(folder / "transform.h5", result.transform)
+        write_transform(folder / "transform_undeformed.h5", result.pair.initial)
         if result.translation is not None:
             Volume(result.translation.mr, pair.us.grid).write(folder / "mr_translated.nrrd")
             Volume(result.translation.us, pair.us.grid).write(folder / "us_translated.nrrd")
@@ -185,54 +187,3 @@ def run(
         (folder / "report.html").write_text(page, "utf-8")
         write_json(folder / "report.json", record.as_dict())
     return scored, record
-
-
-def _metrics(
-    result: pipeline.Registration,
-    found: Found | None,
-    given: sitk.Transform,
-    guidance: Guidance,
-    displacement: Volume,
-    residual: Volume,
-    moving: Labels | None,
-    fixed: Labels | None,
-) -> dict[str, Any]:
-    from ..evaluation.labels import score
-    from ..evaluation.metrics import displacement_statistics, folding, harmonic_energy
-
-    metrics: dict[str, Any] = {}
-    if moving is not None and fixed is not None:
-        metrics["before"] = score(moving, fixed, given)
-        metrics["undeformed"] = score(moving, fixed, result.pair.initial)
-        metrics["after"] = score(moving, fixed, result.transform)
-    if found is not None:
-        metrics["start"] = {
-            "glands_recognised": found.recognised,
-            "likeness": found.likeness,
-            "moved_mm": found.moved_mm,
-        }
-    if guidance.masks or len(guidance.fixed_points_mm):
-        metrics["guidance"] = _guided(guidance, result.transform)
-    metrics["deformation"] = {
-        **displacement_statistics(residual),
-        "folding": folding(displacement).as_dict(),
-        "harmonic_energy": harmonic_energy(residual).as_dict(),
-    }
-    if result.fitted.uncertainty_mm is not None:
-        spread = result.fitted.uncertainty_mm[result.pair.valid]
-        metrics["uncertainty"] = {"mean_mm": float(spread.mean()), "p95_mm": float(np.percentile(spread, 95))}
-    if result.translation is not None:
-        metrics["translation"] = asdict(result.translation.health)
-    metrics["valid_share_of_region"] = float(np.mean(result.pair.valid))
-    return metrics
-
-
-def _guided(guidance: Guidance, transform: sitk.Transform) -> dict[str, Any]:
-    """What guided the registration, and how far from it the landmark pairs are in the end."""
-    from ..registration.transforms import map_points
-
-    found: dict[str, Any] = {"masks": list(guidance.masks), "points": len(guidance.fixed_points_mm)}
-    if found["points"]:
-        off = map_points(guidance.fixed_points_mm, transform) - guidance.moving_points_mm
-        found["points_mean_mm"] = float(np.linalg.norm(off, axis=1).mean())
-    return found

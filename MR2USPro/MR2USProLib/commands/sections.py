@@ -115,6 +115,14 @@ def _start_sentence(metrics: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
+def _doubts(metrics: dict[str, Any]) -> tuple[str, ...]:
+    """Why the result is not to be believed, and what is there instead; nothing where all is well."""
+    doubts = metrics["quality"]["doubts"]
+    if not doubts:
+        return ()
+    return ("This result is doubtful.", *doubts, "transform_undeformed.h5 brings the MR there without deforming it.")
+
+
 def _guidance_sentence(metrics: dict[str, Any]) -> tuple[str, ...]:
     """What was drawn or marked beforehand, and what it makes of the scores."""
     if "guidance" not in metrics:
@@ -156,6 +164,7 @@ def registration_sections(scored: Scored) -> list[Section]:
         "Registration",
         (
             registration_verdict(scored.metrics),
+            *_doubts(scored.metrics),
             *_start_sentence(scored.metrics),
             *_guidance_sentence(scored.metrics),
         ),

@@ -123,7 +123,9 @@ class Quality:
         }
 
 
-def detour_mm(displacement: Array, inverse: Array, valid: NDArray[np.bool_], spacing_mm: Array) -> float:
+def detour_mm(
+    displacement: NDArray[np.float32], inverse: NDArray[np.float32], valid: NDArray[np.bool_], spacing_mm: Array
+) -> float:
     """How far the way there and back leads from where it began, mm: the 95th percentile.
 
     Args:
