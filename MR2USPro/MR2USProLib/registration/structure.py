@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
     from .pair import FittedDeformation, Images
 
-LEAST_AGREEMENT = 0.34
+LEAST_AGREEMENT = 0.33
 """Correlation of the two pictures' structures below which it may have come about by chance."""
-MOST_DISAGREEMENT_MM = 1.6
+MOST_DISAGREEMENT_MM = 2.2
 """By how much two halves of the region may disagree about the motion, before what they found is put down to chance."""
 BLOCK_MM = 10.0
 """Edge of the blocks that the halves consist of, as the colours of a three-dimensional chessboard."""
