@@ -18,7 +18,7 @@ from slicer.ScriptedLoadableModule import (
 )
 
 from MR2USProLib.errors import InputError
-from MR2USProPanels import carrying, reviewPictures, scoring
+from MR2USProPanels import carrying, guiding, reviewPictures, scoring
 from MR2USProPanels.jobRunner import Callbacks, JobRunner
 from MR2USProPanels.panel import Panel
 from MR2USProPanels.registered import Registered, loadRegistered, startOf
@@ -205,13 +205,17 @@ class MR2USRegisterLogic(ScriptedLoadableModuleLogic):
         region: Any = None,
         *,
         translation: Literal["acmt", "pmt", "unsb", "none"] = "acmt",
-        registration: Literal["anatomy-aware", "fsdiffreg", "diffusemorph", "voxelmorph"] = "anatomy-aware",
+        registration: Literal["anatomy-aware", "fsdiffreg", "diffusemorph", "voxelmorph", "surfaces"] = "anatomy-aware",
         preset: Literal["fast", "balanced", "paper"] = "balanced",
         weights: str | Path | None = None,
         incompressible: bool = False,
         doubleSlices: bool = False,
         seed: int = 0,
         device: Literal["auto", "cpu", "cuda"] = "auto",
+        mrGland: Any = None,
+        trusGland: Any = None,
+        mrMarks: Any = None,
+        trusMarks: Any = None,
         mrSegmentation: Any = None,
         trusSegmentation: Any = None,
         into: Registered | None = None,
@@ -228,7 +232,8 @@ class MR2USRegisterLogic(ScriptedLoadableModuleLogic):
             region: markups ROI node around what is registered in the TRUS; None for all that it shows. Where the glands
                 are recognised in it, they better the start.
             translation: ``acmt``, ``pmt``, ``unsb``, or ``none`` to compare the images as they are.
-            registration: the network that finds the deformation; only the first and the last never fold.
+            registration: the network that finds the deformation; anatomy-aware and VoxelMorph never fold. ``surfaces``
+                is none: what was drawn and marked moves the MR by itself, in seconds.
             preset: how fine the networks work.
             weights: file of trained networks of these methods, which are then refined on this pair; without one, and
                 for what it does not hold, networks are fitted to this pair alone.
@@ -236,6 +241,10 @@ class MR2USRegisterLogic(ScriptedLoadableModuleLogic):
             doubleSlices: paint a slice between every two slices of the MR first.
             seed: of everything that is random.
             device: where the networks run.
+            mrGland: segmentation node whose segment "prostate" or "gland" (or else the first) guides the registration.
+            trusGland: likewise in the TRUS. With both, the glands' surfaces meet.
+            mrMarks: point list in the MR that guides it.
+            trusMarks: the same places in the same order in the TRUS.
             mrSegmentation: for scoring only, with ``trusSegmentation``: the prostate and landmarks, by equal names.
             trusSegmentation: see there.
             into: nodes of an earlier registration, which are overwritten.
@@ -265,6 +274,7 @@ class MR2USRegisterLogic(ScriptedLoadableModuleLogic):
         }
         if region is not None:
             parameters["fixed_roi"] = [float(x) for corner in mrml.box_of(region) for x in corner]
+        marks = None if mrMarks is None and trusMarks is None else landmarkPairs(mrMarks, trusMarks)
         structures: list[str] = []
         if mrSegmentation is not None or trusSegmentation is not None:
             structures = scoring.structuresOf(mrSegmentation, trusSegmentation)
@@ -278,6 +288,13 @@ class MR2USRegisterLogic(ScriptedLoadableModuleLogic):
                 files |= {"moving_label": folder / "mr_label.nrrd", "fixed_label": folder / "trus_label.nrrd"}
                 scoring.writeMasks(mrSegmentation, structures, mr, files["moving_label"])
                 scoring.writeMasks(trusSegmentation, structures, trus, files["fixed_label"])
+            for key, node, image in (("moving_mask", mrGland, mr), ("fixed_mask", trusGland, trus)):
+                if node is not None:
+                    files[key] = folder / f"{key}.nrrd"
+                    guiding.writeGland(node, image, files[key])
+            for key, places in zip(("moving_points", "fixed_points"), marks or (), strict=False):
+                files[key] = folder / f"{key}.csv"
+                guiding.writePoints(places, files[key])
             return {key: str(path) for key, path in files.items()}
 
         return self.runner.run(

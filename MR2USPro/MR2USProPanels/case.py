@@ -91,13 +91,17 @@ class Case:
     # Registration and what came of it.
     translation: Annotated[str, Choice(["acmt", "pmt", "unsb", "none"]), Default("acmt")]
     registration: Annotated[
-        str, Choice(["anatomy-aware", "fsdiffreg", "diffusemorph", "voxelmorph"]), Default("anatomy-aware")
+        str, Choice(["anatomy-aware", "fsdiffreg", "diffusemorph", "voxelmorph", "surfaces"]), Default("anatomy-aware")
     ]
     incompressible: bool
     doubleSlices: bool
     weightsFile: str
     preset: Annotated[str, Choice(["fast", "balanced", "paper"]), Default("balanced")]
     seed: Annotated[int, WithinRange(0, 999999)]
+    mrGland: vtkMRMLSegmentationNode
+    trusGland: vtkMRMLSegmentationNode
+    mrMarks: vtkMRMLMarkupsFiducialNode
+    trusMarks: vtkMRMLMarkupsFiducialNode
     mrSegmentation: vtkMRMLSegmentationNode
     trusSegmentation: vtkMRMLSegmentationNode
     before: vtkMRMLScalarVolumeNode

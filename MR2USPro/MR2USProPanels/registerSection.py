@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 
 from MR2USProLib.errors import InputError
 
-from . import registerWords, scoring, sliceLayers, sliceViews, startPose
+from . import guiding, registerWords, scoring, sliceLayers, sliceViews, startPose
 from .case import Case
 from .choiceBox import ChoiceBox
 from .environment import device, environment
@@ -34,6 +34,7 @@ class RegisterSection(Section):
         super().__init__("Register", logic)
         self._live: LiveRegistration | None = None
         self._layout = 0
+        self._observed: list[tuple[Any, int]] = []
         self._translation = ChoiceBox(
             self.ui.translationComboBox,
             {
@@ -51,6 +52,7 @@ class RegisterSection(Section):
                 "fsdiffreg": _("FSDiffReg"),
                 "diffusemorph": _("DiffuseMorph"),
                 "voxelmorph": _("VoxelMorph"),
+                "surfaces": _("Surfaces and points only, no network"),
             },
             lambda key: self._set("registration", key),
         )
@@ -84,7 +86,7 @@ class RegisterSection(Section):
             return missing
         if (self.case.mrSegmentation is None) != (self.case.trusSegmentation is None):
             return _("Choose the other segmentation, or none")
-        return ""
+        return guiding.need(self.case)
 
     def done(self) -> bool:
         """Whether the pair was registered."""
@@ -93,12 +95,14 @@ class RegisterSection(Section):
     def cleanup(self) -> None:
         """Let go of the case and of the environment."""
         environment().watchers.remove(self.changed)
+        self._observe([])
         super().cleanup()
 
     def setCase(self, case: Case | None) -> None:
         """Show another case."""
         if case is None:
             self.ui.lossesButton.checked = False
+            self._observe([])
             if not self.logic.runner.busy:  # the scene was closed, and the job ended with it
                 self._live = None
         super().setCase(case)
@@ -110,6 +114,8 @@ class RegisterSection(Section):
         self._translation.show(case.translation)
         self._registration.show(case.registration)
         self._preset.show(case.preset)
+        self.ui.translationComboBox.enabled = case.registration != "surfaces"  # which looks at no picture
+        self._observe([case.mrMarks, case.trusMarks])
         self.ui.incompressibleBox.enabled = case.registration == "anatomy-aware"
         if self.ui.weightsPath.currentPath != case.weightsFile:
             self.ui.weightsPath.currentPath = case.weightsFile
@@ -144,6 +150,18 @@ class RegisterSection(Section):
             for column, text in enumerate(row):
                 table.setItem(n, column, qt.QTableWidgetItem(text))
 
+    def _observe(self, nodes: list[Any]) -> None:
+        """Follow the points that are marked, of which the case hears nothing."""
+        for node, tag in self._observed:
+            node.RemoveObserver(tag)
+        markups = slicer.vtkMRMLMarkupsNode
+        self._observed = [
+            (node, node.AddObserver(event, self.changed))
+            for node in nodes
+            if node is not None
+            for event in (markups.PointAddedEvent, markups.PointRemovedEvent, markups.PointPositionDefinedEvent)
+        ]
+
     def _set(self, field: str, key: str) -> None:
         assert self.case is not None
         setattr(self.case, field, key)
@@ -166,6 +184,10 @@ class RegisterSection(Section):
             doubleSlices=case.doubleSlices,
             seed=case.seed,
             device=device(),
+            mrGland=case.mrGland,
+            trusGland=case.trusGland,
+            mrMarks=case.mrMarks,
+            trusMarks=case.trusMarks,
             mrSegmentation=case.mrSegmentation,
             trusSegmentation=case.trusSegmentation,
             into=registrationOf(case),

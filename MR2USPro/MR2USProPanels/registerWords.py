@@ -30,7 +30,9 @@ def verdict(metrics: Metrics) -> list[str]:
     sentences = warnings(metrics)
     if "after" in metrics:
         sentences += _scored(metrics)
-    start = metrics.get("start")  # there where boxes were drawn
+    guidance = metrics.get("guidance", {})
+    drawn = len(guidance.get("masks", ())) == 2
+    start = None if drawn else metrics.get("start")  # there where boxes were drawn
     if start is not None and start["glands_recognised"]:
         sentences.append(
             _("The glands were recognised in their boxes, which moved the start by {n:.1f} mm.").format(
@@ -39,6 +41,14 @@ def verdict(metrics: Metrics) -> list[str]:
         )
     elif start is not None:
         sentences.append(_("The glands were not recognised in their boxes: the start stayed where you put it."))
+    if drawn:
+        sentences.append(_("The glands that you drew guided it: how well these very outlines overlap proves nothing."))
+    if guidance.get("points"):
+        sentences.append(
+            _("The {n} pairs of points that guided it lie {mean:.1f} mm apart now.").format(
+                n=guidance["points"], mean=guidance["points_mean_mm"]
+            )
+        )
     deformation = metrics["deformation"]
     sentences.append(
         _("Beyond the start, the MR was moved by {mean:.1f} mm on average and by {most:.1f} mm at most.").format(

@@ -26,7 +26,7 @@ def structuresOf(mrSegmentation: Any, trusSegmentation: Any) -> list[str]:
     """
     if mrSegmentation is None or trusSegmentation is None:
         raise InputError(_("A score needs segmentations of both images: choose the missing one, or none."))
-    inMr, inTrus = _names(mrSegmentation), _names(trusSegmentation)
+    inMr, inTrus = namesOf(mrSegmentation), namesOf(trusSegmentation)
     for names, node in ((inMr, mrSegmentation), (inTrus, trusSegmentation)):
         if not names:
             raise InputError(_("{name} has no segments: choose another segmentation.").format(name=node.GetName()))
@@ -37,8 +37,13 @@ def structuresOf(mrSegmentation: Any, trusSegmentation: Any) -> list[str]:
                 name=", ".join(single)
             )
         )
-    gland = next((name for name in inMr if name.strip().lower() in GLAND), inMr[0])
+    gland = glandOf(inMr)
     return [gland, *(name for name in inMr if name != gland)]
+
+
+def glandOf(names: list[str]) -> str:
+    """The name of the gland among those of segments, of which there is at least one."""
+    return next((name for name in names if name.strip().lower() in GLAND), names[0])
 
 
 def writeMasks(segmentation: Any, structures: list[str], reference: Any, path: Path) -> None:
@@ -74,7 +79,8 @@ def writeMasks(segmentation: Any, structures: list[str], reference: Any, path: P
     sitk.WriteImage(sitk.JoinSeries(masks), str(path), useCompression=True)
 
 
-def _names(segmentation: Any) -> list[str]:
+def namesOf(segmentation: Any) -> list[str]:
+    """Names of its segments, in their order."""
     inside = segmentation.GetSegmentation()
     return [inside.GetNthSegment(n).GetName() for n in range(inside.GetNumberOfSegments())]
 

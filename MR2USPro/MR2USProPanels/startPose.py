@@ -107,7 +107,7 @@ def attach(case: Case, shown: bool) -> None:
     pose = case.pose
     if pose is None:
         return
-    for node in (case.mr, case.mrBox, case.mrLandmarks, case.mrSegmentation):
+    for node in (case.mr, case.mrBox, case.mrLandmarks, case.mrGland, case.mrMarks, case.mrSegmentation):
         if node is None:
             continue
         parent = node.GetTransformNodeID()

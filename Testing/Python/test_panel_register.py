@@ -135,7 +135,7 @@ def test_every_translation_can_be_chosen(panel, case, slicerApp):
 
 
 def test_every_registration_can_be_chosen(panel, case, slicerApp):
-    form, keys = widgets(panel, "Register"), ["anatomy-aware", "fsdiffreg", "diffusemorph", "voxelmorph"]
+    form, keys = widgets(panel, "Register"), ["anatomy-aware", "fsdiffreg", "diffusemorph", "voxelmorph", "surfaces"]
     form.incompressibleBox.checked = True
     for key in reversed(keys):
         choose(slicerApp, form.registrationComboBox, key, keys)

@@ -101,7 +101,7 @@ def translation_section(pair: Pair, translation: Translation) -> Section:
 
 def _start_sentence(metrics: dict[str, Any]) -> tuple[str, ...]:
     """What became of the start, where the glands were looked for."""
-    if "start" not in metrics:
+    if "start" not in metrics or len(metrics.get("guidance", {}).get("masks", ())) == 2:
         return ()
     start = metrics["start"]
     if not start["glands_recognised"]:

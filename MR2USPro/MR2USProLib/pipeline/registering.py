@@ -150,6 +150,8 @@ def register(
     from ..translation.masking import normalised
 
     if registration == SURFACES:
+        if incompressible:
+            raise InputError("Only a fit of anatomy-aware can hold the volume: drop --incompressible.")
         return _by_surfaces(mr, us, pair, guidance, progress.named("Register"))
     translated = None
     if translation != "none":
