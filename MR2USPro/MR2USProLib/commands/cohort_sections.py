@@ -81,17 +81,15 @@ def translation_section(study: Study, table: Table) -> Section:
         "translated pair."
     )
     cases = [study.started(case) for case in study.pictured]
-    pictures = {
-        "MR": [case.pair.mr for case in cases],
-        "TRUS": [case.pair.us for case in cases],
-    }
+    sources = {"MR": [case.pair.mr for case in cases], "TRUS": [case.pair.us for case in cases]}
+    pictures: dict[str, list[Volume]] = {}
     for name in study.networks:
         found = [study.translation(case, name) for case in study.pictured]
         pictures[f"MR, {name}"] = [Volume(f.mr, c.pair.us.grid) for f, c in zip(found, cases, strict=True)]
         if name != "unsb":
             pictures[f"TRUS, {name}"] = [Volume(f.us, c.pair.us.grid) for f, c in zip(found, cases, strict=True)]
     patients = [_patient(case) for case in cases]
-    return Section("Translation", (reading,), (translations(patients, pictures),), (table,))
+    return Section("Translation", (reading,), (translations(patients, sources, pictures),), (table,))
 
 
 def translated_of(

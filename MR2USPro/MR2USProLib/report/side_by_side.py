@@ -10,6 +10,9 @@ from .cuts import Cut, Sheet, Window, png
 from .page import Picture
 from .pictures import CONTOURS, contours, overlaid, show
 
+COMMON = Window(-1.0, 1.0)
+"""All that a translation can give."""
+
 
 @dataclass(frozen=True)
 class Patient:
@@ -52,17 +55,21 @@ def registrations(
     )
 
 
-def translations(patients: Sequence[Patient], pictures: Mapping[str, Sequence[Volume]]) -> Picture:
-    """The same cuts before and after each translation.
+def translations(
+    patients: Sequence[Patient], sources: Mapping[str, Sequence[Volume]], translated: Mapping[str, Sequence[Volume]]
+) -> Picture:
+    """The same cuts before and after each translation, as in the paper's Figure 6.
 
     Args:
         patients: the columns.
-        pictures: the rows: a volume of each patient.
+        sources: the first rows: a volume of each patient, each shown over its own grey levels.
+        translated: the rows below: volumes in [-1, 1], all shown over the same grey levels, as they are to be alike.
     """
-    sheet = _sheet(patients, list(pictures))
-    for panels, row in zip(sheet.panels, pictures.values(), strict=True):
-        for axes, patient, volume in zip(panels, patients, row, strict=True):
-            show(axes, Window.of(volume)(patient.cut.sample(volume)))
+    sheet = _sheet(patients, [*sources, *translated])
+    for n, row in enumerate((*sources.values(), *translated.values())):
+        for axes, patient, volume in zip(sheet.panels[n], patients, row, strict=True):
+            window = Window.of(volume) if n < len(sources) else COMMON
+            show(axes, window(patient.cut.sample(volume)))
     return Picture(
         "The translations, patient by patient",
         png(sheet.figure),
