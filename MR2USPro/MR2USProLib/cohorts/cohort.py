@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..csv_rows import read_rows
 from ..errors import InputError
 
 NEEDED = ("case", "mr", "us")
@@ -56,19 +56,7 @@ def read_cohort(path: str | Path) -> tuple[Case, ...]:
             can have, or labels of one image only.
     """
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f"The cohort {path} does not exist: give a CSV file with the header {','.join(NEEDED)}.")
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream, skipinitialspace=True)
-            header, lines = tuple(reader.fieldnames or ()), list(reader)
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(
-            f"{path.name} is not a text table: give a CSV file with the header {','.join(NEEDED)}."
-        ) from error
-    for column in NEEDED:
-        if column not in header:
-            raise InputError(f"{path.name} lacks the column {column}: its header must name {','.join(NEEDED)}.")
+    header, lines = read_rows(path, NEEDED, "cohort")
     for column in header:
         if column not in COLUMNS:
             raise InputError(

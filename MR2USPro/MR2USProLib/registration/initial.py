@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from ..csv_rows import read_rows
 from ..errors import InputError
 from ..volume import Grid, Volume
 from .transforms import SUFFIXES, read_transform
@@ -63,19 +63,7 @@ def read_landmarks(path: str | Path) -> tuple[NDArray[np.float64], NDArray[np.fl
         InputError: no such file, columns missing, or values that are no numbers.
     """
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f"The landmark file {path} does not exist: check the path.")
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream, skipinitialspace=True)
-            missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-            rows = [] if missing else [[row[name] for name in COLUMNS] for row in reader]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(
-            f"{path.name} is not a text table: give a CSV file with the header {','.join(COLUMNS)}."
-        ) from error
-    if missing:
-        raise InputError(f"{path.name} lacks the column {missing[0]}: its header must name {','.join(COLUMNS)}.")
+    rows = [[row[name] for name in COLUMNS] for row in read_rows(path, COLUMNS, "landmark file")[1]]
     try:
         points = np.array(rows, dtype=np.float64).reshape(-1, 6)
     except (TypeError, ValueError) as error:

@@ -1,0 +1,35 @@
+"""CSV files with a header, as rows of texts."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+from .errors import InputError
+
+
+def read_rows(path: str | Path, needed: Sequence[str], what: str) -> tuple[tuple[str, ...], list[dict[str, str]]]:
+    """The header and the rows of a CSV file.
+
+    Args:
+        path: of the file.
+        needed: columns that the header has to name.
+        what: the file is, for people.
+
+    Raises:
+        InputError: no such file, no table of text, or a column is missing.
+    """
+    path, header = Path(path), ",".join(needed)
+    if not path.is_file():
+        raise InputError(f"The {what} {path} does not exist: give a CSV file with the header {header}.")
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            reader = csv.DictReader(stream, skipinitialspace=True)
+            names, rows = tuple(reader.fieldnames or ()), list(reader)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path.name} is not a text table: give a CSV file with the header {header}.") from error
+    for column in needed:
+        if column not in names:
+            raise InputError(f"{path.name} lacks the column {column}: its header must name {header}.")
+    return names, rows
