@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 
 from MR2USProLib.errors import InputError
 
-from . import guiding, registerWords, scoring, sliceLayers, sliceViews, startPose
+from . import guiding, registerWords, scoring, sliceLayers, sliceViews, startPose, undeforming
 from .case import Case
 from .choiceBox import ChoiceBox
 from .environment import device, environment
@@ -72,6 +72,7 @@ class RegisterSection(Section):
         environment().watchers.append(self.changed)
         self.ui.lossesButton.connect("toggled(bool)", self._onShowLosses)
         self.ui.reportButton.connect("clicked(bool)", self._onOpenReport)
+        self.ui.undeformButton.connect("clicked(bool)", self._onUndeform)
         self.ui.figuresTable.setHorizontalHeaderLabels([_("Figure"), _("Before"), _("After"), _("Unit")])
         self.ui.figuresTable.verticalHeader().visible = False
         self.ui.figuresTable.verticalHeader().setDefaultSectionSize(22)
@@ -141,6 +142,7 @@ class RegisterSection(Section):
         figures = json.loads(case.registerResults) if case.registerResults and case.warped is not None else None
         table = self.ui.figuresTable
         self.ui.figuresBox.visible = self.ui.verdictLabel.visible = figures is not None
+        self.ui.undeformButton.visible = undeforming.offered(case, figures)
         if figures is None:
             return
         self.ui.verdictLabel.text = "\n".join(registerWords.verdict(figures))
@@ -237,6 +239,10 @@ class RegisterSection(Section):
         elif self._layout:
             manager.setLayout(self._layout)
             self._layout = 0
+
+    def _onUndeform(self, checked: bool = False) -> None:
+        assert self.case is not None
+        undeforming.undeform(self.case)
 
     def _onOpenReport(self, checked: bool = False) -> None:
         assert self.case is not None

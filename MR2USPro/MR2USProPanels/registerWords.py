@@ -25,9 +25,15 @@ class Row(NamedTuple):
     unit: str
 
 
+UNDEFORMED = "undeformed_kept"
+"""Among the figures where the deformation was let go of."""
+
+
 def verdict(metrics: Metrics) -> list[str]:
     """What changed, whether it can be, and what to look at, in sentences; the most important first."""
     sentences = warnings(metrics)
+    if metrics.get(UNDEFORMED):
+        sentences = [_("The MR is kept undeformed, where the start brought it. Register again for a deformation.")]
     if "after" in metrics:
         sentences += _scored(metrics)
     guidance = metrics.get("guidance", {})
@@ -79,10 +85,13 @@ def warnings(metrics: Metrics) -> list[str]:
         )
     if deformation["max_mm"] < LITTLE_SHIFT_MM:
         found.append(_("Almost nothing was moved: the pair fits already, or the images have too little in common."))
-    if -1 in (_change(metrics, "dsc"), _change(metrics, "tre_mm")):
+    if worse(metrics):
         found.append(
             _("By the segmentations the result is worse than the start: do not use it, and try another start.")
         )
+    doubts = list(metrics.get("quality", {}).get("doubts", ()))
+    if doubts:
+        found.append(_("This result is doubtful. {reasons}").format(reasons=" ".join(doubts)))
     reasons = list(metrics.get("translation", {}).get("reasons", ()))
     if reasons:
         found.append(_("The translation cannot be trusted. {reasons}").format(reasons=" ".join(reasons)))
@@ -93,6 +102,11 @@ def warnings(metrics: Metrics) -> list[str]:
             )
         )
     return found
+
+
+def worse(metrics: Metrics) -> bool:
+    """Whether the segmentations say that the result is worse than the start."""
+    return -1 in (_change(metrics, "dsc"), _change(metrics, "tre_mm"))
 
 
 def _change(metrics: Metrics, key: str) -> int | None:

@@ -20,8 +20,11 @@ from .sceneNodes import removeNodes
 
 START = "MR2USPro.Start"
 """Attribute of a deformation: the start that it includes, 4x4 from TRUS to MR points, RAS mm, as JSON."""
+UNDEFORMED = "MR2USPro.Undeformed"
+"""Likewise what the engine made of that start before it deformed anything."""
 NODES = ("warped", "before", "deformation", "translatedMr", "translatedUs", "uncertainty", "metrics", "report")
 """Fields that a case and what a registration leaves have in common."""
+_FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])
 STALE = "MR2USPro.Stale"
 """Attribute of a table of targets that were carried by an earlier registration."""
 
@@ -77,6 +80,7 @@ def loadRegistered(run: Run, start: Any, mr: Any, trus: Any, structures: list[st
         "uncertainty": ("uncertainty.nrrd", _("Uncertainty (mm)")),
     }
     optional = {key: Volume.read(run.file(name)) for key, (name, _title) in files.items() if run.file(name).is_file()}
+    undeformed = transforms.as_affine(transforms.read_transform(run.file("transform_undeformed.h5")))
     page = run.file("report.html").read_text("utf-8")
     before = transforms.warp(moving, warped.grid, start)
     figures = {**run.results, "structures": structures}
@@ -89,13 +93,14 @@ def loadRegistered(run: Run, start: Any, mr: Any, trus: Any, structures: list[st
     found.deformation = mrml.grid_transform_node(displacement, _("MR to TRUS"), into.deformation)
     _reference(found.deformation, mr, trus)
     found.deformation.SetAttribute(START, json.dumps(_ras(start).tolist()))
+    found.deformation.SetAttribute(UNDEFORMED, json.dumps(_ras(undeformed).tolist()))
     for key, (_name, title) in files.items():
         old = getattr(into, key)
         if key in optional:
             setattr(found, key, mrml.volume_node(optional[key], title, old))
         else:
             removeNodes(old)
-    found.metrics = _table(registerWords.rows(figures), into.metrics)
+    found.metrics = figuresTable(registerWords.rows(figures), into.metrics)
     found.report = mrml.text_node(page, _("Registration report"), into.report)
     return found
 
@@ -123,14 +128,24 @@ def startOf(deformation: Any) -> NDArray[np.float64]:
     return np.array(json.loads(text)) if text else np.eye(4)
 
 
+def undeformedOf(deformation: Any) -> Any:
+    """What the engine made of the start before it deformed anything: TRUS to MR points, LPS mm; None if unknown."""
+    import SimpleITK as sitk
+
+    text = deformation.GetAttribute(UNDEFORMED) if deformation is not None else None
+    if not text:
+        return None
+    affine = _FLIP @ np.array(json.loads(text)) @ _FLIP
+    return sitk.AffineTransform(affine[:3, :3].ravel().tolist(), affine[:3, 3].tolist())
+
+
 def _ras(transform: Any) -> NDArray[np.float64]:
     """A linear transform of LPS points as 4x4 matrix of RAS points."""
     zero = np.array(transform.TransformPoint((0.0, 0.0, 0.0)))
     affine = np.eye(4)
     affine[:3, :3] = np.stack([np.array(transform.TransformPoint(e)) - zero for e in np.eye(3).tolist()], axis=1)
     affine[:3, 3] = zero
-    flip = np.diag([-1.0, -1.0, 1.0, 1.0])
-    return np.asarray(flip @ affine @ flip)
+    return np.asarray(_FLIP @ affine @ _FLIP)
 
 
 def _likeSource(node: Any, source: Any) -> None:
@@ -148,7 +163,8 @@ def _reference(deformation: Any, mr: Any, trus: Any) -> None:
         deformation.SetNodeReferenceID(role, node.GetID() if present else None)
 
 
-def _table(rows: list[registerWords.Row], node: Any) -> Any:
+def figuresTable(rows: list[registerWords.Row], node: Any) -> Any:
+    """A table node of figures, the one that is there if it is."""
     if node is None or not slicer.mrmlScene.IsNodePresent(node):
         node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", _("Registration figures"))
     node.RemoveAllColumns()

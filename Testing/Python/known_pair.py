@@ -45,6 +45,7 @@ def leave_results(folder, mr, us, there, start):
     transforms.warp(mr, us.grid, there).write(results / "warped.nrrd")
     displacement.write(results / "displacement.nrrd")
     transforms.write_transform(results / "transform.h5", there)
+    transforms.write_transform(results / "transform_undeformed.h5", start)
     transforms.warp(mr, us.grid, start).write(results / "mr_translated.nrrd")
     us.write(results / "us_translated.nrrd")
     (results / "report.html").write_text("<html><body>Report</body></html>", "utf-8")

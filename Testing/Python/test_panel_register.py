@@ -319,6 +319,39 @@ def test_nodes_are_what_the_files_say(result, images):
     np.testing.assert_allclose(theirs, transforms.map_points(points, there), atol=0.05)
 
 
+def test_a_doubtful_deformation_can_be_let_go_of(panel, result, images, slicerApp):
+    import json
+
+    import slicer
+
+    mr, us, _ = images
+    form = widgets(panel, "Register")
+    assert not form.undeformButton.visible
+    figures = json.loads(result.registerResults)
+    quality = {"doubtful": True, "doubts": ["The deformation parts the glands as they are seen in their boxes."]}
+    result.registerResults = json.dumps({**figures, "quality": quality})
+    slicerApp.process(0.05)
+    assert form.undeformButton.visible
+    assert "This result is doubtful. The deformation parts the glands" in form.verdictLabel.text
+    picture(slicerApp, panel, "doubtful")
+
+    form.undeformButton.click()
+    slicerApp.process(0.05)
+    start = transforms.as_affine(initial())
+    expected = transforms.warp(mr, us.grid, start).array
+    np.testing.assert_allclose(slicer.util.arrayFromVolume(result.warped), expected, atol=1e-3)
+    import vtk
+
+    toMr = vtk.vtkGeneralTransform()
+    slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(None, result.deformation, toMr)
+    points = us.grid.points()[4:-4:6, 4:-4:8, 4:-4:8].reshape(-1, 3)
+    theirs = np.array([toMr.TransformPoint(point) for point in (points * FLIP).tolist()]) * FLIP
+    np.testing.assert_allclose(theirs, transforms.map_points(points, start), atol=0.05)
+    assert "kept undeformed" in form.verdictLabel.text
+    assert not form.undeformButton.visible
+    picture(slicerApp, panel, "undeformed")
+
+
 def test_the_uncertainty_comes_and_goes_with_its_registration(panel, result, images, slicerApp, tmp_path):
     import slicer
 
