@@ -123,6 +123,28 @@ def test_surfaces_meet_from_a_poor_start_and_nothing_folds(drawn):
     assert np.abs(there + surfaces._at(found.inverse, there) - inside).max() < 0.1
 
 
+def test_places_inside_are_met_better_with_masks_and_better_still_with_landmarks(drawn):
+    guidance, points, marks, there, grid = drawn
+    poor = sitk.AffineTransform(transforms.as_affine(initial()))
+    poor.SetTranslation((np.array(poor.GetTranslation()) + (4.0, -3.0, 5.0)).tolist())
+    poor.Rotate(0, 1, 0.15)
+    inside = grid.points()[guidance.fixed_gland.array][::50]
+
+    def error(transform):
+        return np.linalg.norm(
+            transforms.map_points(inside, transform) - transforms.map_points(inside, there), axis=1
+        ).mean()
+
+    def guided(known):
+        start = known.start(poor)
+        return whole(surfaces.led(still(grid), grid, start, known), grid, start)
+
+    marked = Guidance(guidance.moving_gland, guidance.fixed_gland, points, marks)
+    errors = [error(poor), error(guided(guidance)), error(guided(marked))]
+    assert errors[1] < 0.6 * errors[0]
+    assert errors[2] < 0.9 * errors[1]
+
+
 def test_what_meets_already_is_left_alone():
     gland = ellipsoid(RADII_MM)
     found = surfaces.led(still(gland.grid), gland.grid, rigid(np.eye(3)), Guidance(gland, gland))
