@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..devices import working_device
+from ..memory import needed_gb
 from ..progress import SILENT, Progress
 
 REQUIREMENTS = Path(__file__).resolve().parents[2] / "Resources" / "requirements.txt"
@@ -17,8 +18,8 @@ REQUIREMENTS = Path(__file__).resolve().parents[2] / "Resources" / "requirements
 REFERENCE_GFLOPS = 105.0
 """Speed of the machine on which :data:`PRESETS` was measured, as :func:`_speed` measures it."""
 
-PRESETS: dict[str, tuple[float, float]] = {"fast": (100.0, 1.4), "balanced": (225.0, 1.5), "paper": (720.0, 2.5)}
-"""Seconds of a registration with translation on two cores of that machine, and the memory it takes, GB."""
+PRESETS = {"fast": 100.0, "balanced": 225.0, "paper": 720.0}
+"""Seconds of a registration with translation on two cores of that machine."""
 
 
 def run(*, out: Path, progress: Progress = SILENT) -> dict[str, Any]:
@@ -56,8 +57,8 @@ def run(*, out: Path, progress: Progress = SILENT) -> dict[str, Any]:
         progress.report(0.7, "Measuring how fast it computes")
         slower = REFERENCE_GFLOPS / _speed(found["device"])
         found["presets"] = {
-            name: {"seconds": seconds * slower, "memory_gb": gigabytes}
-            for name, (seconds, gigabytes) in PRESETS.items()
+            name: {"seconds": seconds * slower, "memory_gb": needed_gb("anatomy-aware", name)}
+            for name, seconds in PRESETS.items()
         }
     progress.report(1.0)
     return found
@@ -103,12 +104,10 @@ def _speed(device: str) -> float:
 
 
 def _memory() -> dict[str, float | None]:
-    """Memory of the machine in GB, and what of it is free now."""
+    """Memory of the machine in GB, and what of it is free now; None where psutil is missing."""
     try:
-        page = os.sysconf("SC_PAGE_SIZE")
-        return {
-            "memory_gb": os.sysconf("SC_PHYS_PAGES") * page / 1e9,
-            "memory_free_gb": os.sysconf("SC_AVPHYS_PAGES") * page / 1e9,
-        }
-    except (AttributeError, ValueError, OSError):
+        import psutil
+    except ImportError:
         return {"memory_gb": None, "memory_free_gb": None}
+    found = psutil.virtual_memory()
+    return {"memory_gb": found.total / 1e9, "memory_free_gb": found.available / 1e9}

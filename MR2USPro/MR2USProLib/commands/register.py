@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from .. import pipeline
 from ..devices import prepare
 from ..errors import InputError
+from ..memory import check_fits
 from ..outputs import staged, write_json
 from ..progress import SILENT, Progress
 from ..provenance import Record
@@ -99,6 +100,8 @@ def run(
         raise InputError("A box in the MR alone tells nothing: give one in the TRUS volume too (--fixed-roi).")
     with staged(out) as folder:
         place = prepare(device, threads)
+        if place == "cpu":
+            check_fits(registration, preset)
         mr, us = Volume.read(moving), Volume.read(fixed)
         if double_slices:
             mr = pipeline.double_slices(mr)
