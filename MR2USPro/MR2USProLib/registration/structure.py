@@ -56,6 +56,7 @@ class Look(NamedTuple):
 
 
 COARSE = Look(3.0, 1.5, 2.5, 40, 0.5)
+MIDDLE = Look(1.5, 1.0, 2.5, 50, 0.4)
 FINE = Look(0.5, 0.7, 2.0, 50, 0.3)
 LAMBDA_SMOOTH = 0.1
 NEAR, FAR, LEAST_WEIGHT = 0.8, 1.3, 0.05
@@ -95,8 +96,8 @@ def follow_structure(
 
         sum_x w(x) |F(x) - M(x + u(x))|^2 / (12 sum w) + lambda_smooth L_smooth + lambda_volume L_volume,
 
-    first with a polynomial v on a coarse grid and blurred pictures, then with all of it on the whole grid. The first
-    fit is made twice, each time from rest and on another half of the region: the white and the black of a chessboard.
+    first with a polynomial v on a coarse grid and blurred pictures, then there with all of it, then on the whole grid.
+    The first fit is made twice, each time from rest and on another half of the region: the white and the black of a chessboard.
     Where both find the same motion, that is no chance.
 
     Args:
@@ -131,10 +132,15 @@ def follow_structure(
         progress.report(1.0)
         return Following(found, agreement, disagreement, followed=False)
 
+    moving, fixed = (x.to(device) for x in _described(images, MIDDLE, small))
+    moving = warp(moving, resize(there, small))
+    _fit(coarse, moving, fixed, light, MIDDLE, lambda_volume, progress.part(0.3, 0.5))
+
     moving, fixed = (x.to(device) for x in _described(images, FINE, shape))
     flow = SmoothFlow(shape, spacing).to(device)
-    flow.coefficients.data.copy_(coarse.coefficients.data)
-    fitting = progress.part(0.3, 1.0)
+    for own, learned in zip(flow.parameters(), coarse.parameters(), strict=True):
+        own.data.copy_(learned.data)
+    fitting = progress.part(0.5, 1.0)
     history = _fit(flow, warp(moving, there), fixed, weight, FINE, lambda_volume, fitting)
     with torch.no_grad():
         displacement, inverse = compose(flow(), there), compose(back, flow.inverse())
