@@ -97,8 +97,8 @@ def follow_structure(
         sum_x w(x) |F(x) - M(x + u(x))|^2 / (12 sum w) + lambda_smooth L_smooth + lambda_volume L_volume,
 
     first with a polynomial v on a coarse grid and blurred pictures, then there with all of it, then on the whole grid.
-    The first fit is made twice, each time from rest and on another half of the region: the white and the black of a chessboard.
-    Where both find the same motion, that is no chance.
+    The first fit is made twice, each time from rest and on another half of the region: the white and the black of a
+    chessboard. Where both find the same motion, that is no chance.
 
     Args:
         images: the pair, with the pictures before their translation.
