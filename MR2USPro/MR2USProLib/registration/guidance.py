@@ -2,7 +2,7 @@
 
 None of it is needed. Masks of both glands tell where they lie, how large they are and how they are turned, and later
 where their surfaces have to meet (:mod:`.surfaces`); a mask of one gland is a box that nobody has to draw. Landmark
-pairs tell what shape and picture leave open most: the rotation of a nearly round gland.
+pairs turn the start, which outlines of a nearly round gland cannot, and pull softly what lies around them.
 """
 
 from __future__ import annotations
