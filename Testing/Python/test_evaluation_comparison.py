@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from MR2USProLib.evaluation.comparison import Row, change, spread
+from MR2USProLib.commands.cohort_tables import table_told
+from MR2USProLib.evaluation.comparison import Row, change, spread, told_apart
 from MR2USProLib.report.page import Mark, Table
 from MR2USProLib.report.tables import markdown
 
@@ -53,6 +54,38 @@ def test_no_change_is_none():
     alone = change(rows("s", [5.0]), rows("m", [4.0]), "tre_mm", more_is_better=False)
     assert np.isnan(alone.p)
     assert change([], rows("m", [4.0]), "tre_mm", more_is_better=False).count == 0
+
+
+def told(start, results):
+    """Rows from (DSC, overlap seen) in the end, where the start's DSC is given and 0.8 was seen."""
+    before = [Row(f"c{n}", f"p{n}", 0, "start", {"dsc": dsc}) for n, dsc in enumerate(start)]
+    after = [
+        Row(f"c{n}", f"p{n}", 0, "m", {"dsc": dsc, "overlap_seen": seen, "overlap_seen_at_start": 0.8})
+        for n, (dsc, seen) in enumerate(results)
+    ]
+    return before, after
+
+
+def test_what_got_worse_is_told_as_often_as_a_pair_of_results_is_ranked_rightly():
+    # Worse: the first two. Of the four pairs of a worse and a better one, the sign ranks three rightly.
+    before, after = told([0.7, 0.7, 0.7, 0.7, None], [(0.6, 0.5), (0.65, 0.85), (0.8, 0.9), (0.9, 0.82), (0.9, 0.9)])
+    found = told_apart(before, after, "dsc", "overlap_seen", "overlap_seen_at_start")
+    assert (found.count, found.worse, found.area) == (4, 2, 0.75)
+
+
+def test_where_nothing_got_worse_there_is_nothing_to_tell():
+    found = told_apart(*told([0.7, 0.7], [(0.8, 0.9), (0.9, 0.7)]), "dsc", "overlap_seen", "overlap_seen_at_start")
+    assert (found.count, found.worse) == (2, 0)
+    assert np.isnan(found.area)
+    assert told_apart([], [], "dsc", "overlap_seen", "overlap_seen_at_start").count == 0
+
+
+def test_the_table_of_what_is_told_is_there_only_where_a_finder_looked():
+    before, after = told([0.7, 0.7], [(0.6, 0.5), (0.8, 0.9)])
+    table = table_told({"start": before, "m": after, "other": after})
+    assert [line[0] for line in table.rows] == ["m", "other", "together"]
+    assert table.rows[0][1:3] == ("1 of 2", "1.00")
+    assert table_told({"start": before, "m": before}) is None
 
 
 def test_a_table_in_markdown():

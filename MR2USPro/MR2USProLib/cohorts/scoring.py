@@ -13,18 +13,24 @@ from .start import Started
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
+    from ..registration.quality import Glands
 
-def figures(case: Started, transform: sitk.Transform, progress: Progress = SILENT) -> dict[str, float | None]:
+
+def figures(
+    case: Started, transform: sitk.Transform, glands: Glands | None = None, progress: Progress = SILENT
+) -> dict[str, float | None]:
     """The figures of one transform by name.
 
     ``dsc``, ``iou``, ``asd_mm``, ``hd95_mm`` and ``tre_mm`` need labels; ``displacement_error_mm``, the mean over the
     gland, needs the truth too, and where the truth is known the landmarks' error is the distance from it and not from
     what was drawn. ``folding`` is a share of voxels and ``he`` the harmonic energy (equation 20) with all lengths in
-    voxels of the TRUS volume: its sum as the paper prints it, and per voxel.
+    voxels of the TRUS volume: its sum as the paper prints it, and per voxel. ``overlap_seen`` is that of the glands as
+    a finder sees them, which knows no label, and ``overlap_seen_at_start`` what it was there.
 
     Args:
         case: at its start.
         transform: TRUS to MR points, LPS mm, the start included.
+        glands: as they are seen; None where nobody looked.
         progress: told after each of the figures that take a second or two.
 
     Raises:
@@ -50,6 +56,9 @@ def figures(case: Started, transform: sitk.Transform, progress: Progress = SILEN
             if len(points):
                 errors = np.linalg.norm(map_points(points, transform) - map_points(points, case.truth), axis=1)
                 found["tre_mm"] = float(errors.mean())
+    if glands is not None:
+        found["overlap_seen"] = glands.overlap(transform)
+        found["overlap_seen_at_start"] = glands.overlap(case.pair.initial)
     progress.report(0.6)
     energy = harmonic_energy(residual)
     return {

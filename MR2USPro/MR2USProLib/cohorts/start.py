@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from ..evaluation.labels import Labels
     from ..registration.boxes import Box
+    from ..registration.finder import Found
     from ..weights import Part
 
 
@@ -92,8 +93,8 @@ def learn_start(cases: Sequence[Started], seed: int = 0, progress: Progress = SI
     return to_part(learn_finder(pairs, seed=seed, progress=progress))
 
 
-def found_start(case: Started, part: Part | None) -> sitk.Transform:
-    """A better start, fixed to moving points, LPS mm; the case's own where it has no boxes or nothing is recognised.
+def found_start(case: Started, part: Part | None) -> Found:
+    """A better start, and both glands as they are seen; the case's own where it has no boxes or shows nothing known.
 
     Args:
         case: at its start.
@@ -102,10 +103,11 @@ def found_start(case: Started, part: Part | None) -> sitk.Transform:
     Raises:
         InputError: the part holds no finder.
     """
+    from ..registration.finder import Found
     from ..weights import Weights
 
     if case.boxes is None:
-        return case.pair.initial
+        return Found(case.pair.initial, case.pair.initial, 0.0, recognised=False)
     mr_box, us_box = case.boxes
     return pipeline.find_start(
         case.mr,
@@ -114,7 +116,7 @@ def found_start(case: Started, part: Part | None) -> sitk.Transform:
         region_mm=us_box.region_mm,
         mr_region_mm=mr_box.region_mm,
         weights=None if part is None else Weights({"finder": part}),
-    ).transform
+    )
 
 
 def met_surfaces(case: Started, part: Part | None) -> sitk.Transform:
@@ -132,5 +134,5 @@ def met_surfaces(case: Started, part: Part | None) -> sitk.Transform:
     if case.mr_labels is None or case.us_labels is None:
         return case.pair.initial
     guidance = Guidance(case.mr_labels.gland, case.us_labels.gland)
-    pair = replace(case.pair, initial=guidance.start(found_start(case, part)))
+    pair = replace(case.pair, initial=guidance.start(found_start(case, part).transform))
     return pipeline.register(case.mr, case.us, pair, registration="surfaces", guidance=guidance).transform

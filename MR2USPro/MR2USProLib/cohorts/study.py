@@ -21,7 +21,7 @@ from ..progress import Progress
 from ..volume import Volume
 from ..weights import Part, Role
 from .cohort import Case, folds
-from .methods import FROM_BOXES, START, SURFACES, Method
+from .methods import FINDER, FROM_BOXES, START, SURFACES, Method
 from .resuming import check_same, identity, remember
 from .start import Started, found_start, learn_start, met_surfaces, started
 from .study_files import StudyFiles, checkpoint
@@ -36,6 +36,8 @@ from .training import (
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
+
+    from ..registration.quality import Glands
 
 PICTURED = 5
 TRAINING, FITTING, APPLYING = 100.0, 10.0, 1.0
@@ -195,7 +197,8 @@ class Study:
             for case in fold:
                 file = files.figures(case, name)
                 yield Piece(f"{of}{name} of {case.name}", file, cost, self._translating(n, case, name))
-        for method in self.methods:
+        # The finder first: what it sees judges the others.
+        for method in sorted(self.methods, key=lambda method: method.registration != FINDER):
             name = str(method)
             if method.learns and not plan.fit_only:
                 yield Piece(f"{of}training {name}", files.weights(n, name), TRAINING, self._learning_behind(n, method))
@@ -206,7 +209,7 @@ class Study:
 
     def _starting(self, case: Case) -> Callable[[Progress], None]:
         def work(progress: Progress) -> None:
-            self._measure(case, START, self.started(case).pair.initial, 0.0, progress)
+            self._measure(case, START, self.started(case).pair.initial, 0.0, None, progress)
 
         return work
 
@@ -265,8 +268,11 @@ class Study:
         def work(progress: Progress) -> None:
             at_start, begun = self.started(case), time.perf_counter()
             part = self._part(n, str(method), "finder")
-            found = (met_surfaces if method.registration == SURFACES else found_start)(at_start, part)
-            self._measure(case, str(method), found, time.perf_counter() - begun, progress)
+            if method.registration == SURFACES:
+                transform = met_surfaces(at_start, part)
+            else:
+                transform = found_start(at_start, part).transform
+            self._measure(case, str(method), transform, time.perf_counter() - begun, self._seen(n, case), progress)
 
         return work
 
@@ -303,17 +309,32 @@ class Study:
             )
             spent += time.perf_counter() - begun
             transform = composite(at_start.pair.initial, displacement, at_start.us.grid)
-            self._measure(case, str(method), transform, spent, progress.part(0.9, 1.0))
+            self._measure(case, str(method), transform, spent, self._seen(n, case), progress.part(0.9, 1.0))
 
         return work
 
-    def _measure(self, case: Case, method: str, transform: sitk.Transform, seconds: float, progress: Progress) -> None:
+    def _seen(self, n: int, case: Case) -> Glands | None:
+        """The glands as the fold's finder sees them; None where the finder is not among the methods."""
+        finder = Method("none", FINDER)
+        if finder not in self.methods:
+            return None
+        return found_start(self.started(case), self._part(n, str(finder), "finder")).glands
+
+    def _measure(
+        self,
+        case: Case,
+        method: str,
+        transform: sitk.Transform,
+        seconds: float,
+        glands: Glands | None,
+        progress: Progress,
+    ) -> None:
         """Score a transform, picture it where the case is pictured, and keep both."""
         from ..registration.transforms import warp
         from .scoring import figures
 
         at_start = self.started(case)
-        measured = figures(at_start, transform, progress)
+        measured = figures(at_start, transform, glands, progress)
         if case in self.pictured:
             grid = at_start.us.grid
             self.files.keep_image(case, method, "warped", warp(at_start.mr, grid, transform))

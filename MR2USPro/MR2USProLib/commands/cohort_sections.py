@@ -46,8 +46,8 @@ def verdict(rows: Mapping[str, Sequence[Row]]) -> str:
     )
 
 
-def registration_section(study: Study, rows: Mapping[str, Sequence[Row]], table: Table) -> Section:
-    """Table II and the pictures behind it."""
+def registration_section(study: Study, rows: Mapping[str, Sequence[Row]], tables: tuple[Table, ...]) -> Section:
+    """Table II, what is known of its results without labels, and the pictures behind it."""
     plan = study.plan
     how = (
         "Everything was fitted to each pair; nothing was trained."
@@ -66,7 +66,7 @@ def registration_section(study: Study, rows: Mapping[str, Sequence[Row]], table:
     )
     patients = [_patient(study.started(case)) for case in study.pictured]
     moved = {method: [study.warped(case, method) for case in study.pictured] for method in rows}
-    return Section("Registration", (how, start, reading), (registrations(patients, moved),), (table,))
+    return Section("Registration", (how, start, reading), (registrations(patients, moved),), tables)
 
 
 def translation_section(study: Study, table: Table) -> Section:

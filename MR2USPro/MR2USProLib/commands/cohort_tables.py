@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..cohorts.methods import START
-from ..evaluation.comparison import Row, Spread, change, spread
+from ..evaluation.comparison import Row, Spread, change, spread, told_apart
 from ..report.page import Mark, Table
 from ..report.tables import written
 
@@ -131,6 +131,27 @@ def table_two(rows: Mapping[str, Sequence[Row]]) -> Table:
     columns = ["Method", "Pairs", *(column.title for column in shown)]
     columns += [f"{title} against the start" for title, figure in (("DSC", "dsc"), ("TRE", "tre_mm")) if scored[figure]]
     return Table("Table II: the registrations", tuple(columns), tuple(lines))
+
+
+def table_told(rows: Mapping[str, Sequence[Row]]) -> Table | None:
+    """Whether the glands as the finder sees them tell results that got worse; None where it did not look.
+
+    Args:
+        rows: of each method by its name, the start among them.
+    """
+    methods = {name: of for name, of in rows.items() if spread(of, "overlap_seen").count}
+    if not methods:
+        return None
+    together = {"together": [row for of in methods.values() for row in of]} if len(methods) > 1 else {}
+    lines: list[tuple[str | Mark, ...]] = []
+    for name, of in (methods | together).items():
+        cells = [name]
+        for figure in ("dsc", "tre_mm"):
+            told = told_apart(rows[START], of, figure, "overlap_seen", "overlap_seen_at_start")
+            cells += [f"{told.worse} of {told.count}", _two(told.area if told.area == told.area else None)]
+        lines.append(tuple(cells))
+    columns = ("Method", "Worse in DSC", "told, area under the curve", "Worse in TRE", "told, area under the curve")
+    return Table("Whether the overlap that the finder sees tells which results got worse", columns, tuple(lines))
 
 
 def changed(

@@ -57,6 +57,22 @@ class Change:
     worse: float
 
 
+@dataclass(frozen=True)
+class Told:
+    """How well results that got worse are told from those that got better.
+
+    Attributes:
+        count: cases of which both are known.
+        worse: how many of them got worse.
+        area: under the receiver operating characteristic: 1 always told, 0.5 no better than chance; NaN where all or
+            none of them got worse.
+    """
+
+    count: int
+    worse: int
+    area: float
+
+
 def spread(rows: Sequence[Row], figure: str) -> Spread:
     """Mean and standard deviation of a figure of one method's rows."""
     known = [value for row in rows if (value := _known(row, figure)) is not None]
@@ -88,3 +104,27 @@ def change(before: Sequence[Row], after: Sequence[Row], figure: str, *, more_is_
 def _known(row: Row, figure: str) -> float | None:
     value = row.figures.get(figure)
     return float(value) if value is not None and np.isfinite(value) else None
+
+
+def told_apart(before: Sequence[Row], after: Sequence[Row], figure: str, sign: str, sign_before: str) -> Told:
+    """How well a sign that needs no label tells the cases in which a figure fell from those in which it rose.
+
+    Args:
+        before: rows of the start.
+        after: rows of a method, or of several.
+        figure: of which more is better.
+        sign: in the rows of ``after``, which should have fallen with it.
+        sign_before: in the same rows, what it was at the start.
+    """
+    from sklearn.metrics import roc_auc_score
+
+    start = {row.case: _known(row, figure) for row in before}
+    worse, loss = [], []
+    for row in after:
+        first, last, seen, was = start.get(row.case), *(_known(row, name) for name in (figure, sign, sign_before))
+        if first is None or last is None or seen is None or was is None:
+            continue
+        worse.append(last < first)
+        loss.append(was - seen)
+    both = 0 < sum(worse) < len(worse)
+    return Told(len(worse), sum(worse), float(roc_auc_score(worse, loss)) if both else float("nan"))
