@@ -30,12 +30,12 @@ def test_glands_and_points_register_a_pair(panel, case, slicerApp):  # noqa: F81
     middle = transforms.map_points(us.grid.centre_mm, there)
     drawn = Volume(gland(mr.grid, middle).astype(np.uint8), mr.grid)
     places = middle + np.array([[12.0, 0, 4], [-12, 4, 0]])
-    run, ui = run_button(panel), widgets(panel, "Register")
+    run, form = run_button(panel), widgets(panel, "Register")
 
     case.registration = "surfaces"
     slicerApp.process(0.1)
     assert run.text == "Choose the gland in both images, or points"
-    assert not ui.translationComboBox.enabled
+    assert not form.translationComboBox.enabled
     case.mrGland = segmentation(drawn, ["prostate"], "MR gland", case.mr)
     slicerApp.process(0.1)
     assert run.text == "Choose the gland in the TRUS too, or none"
@@ -53,7 +53,7 @@ def test_glands_and_points_register_a_pair(panel, case, slicerApp):  # noqa: F81
 
     case.mrSegmentation, case.trusSegmentation = case.mrGland, case.trusGland
     slicerApp.process(0.1)
-    ui.guidanceBox.collapsed = False
+    form.guidanceBox.collapsed = False
     run.click()
     slicerApp.waitUntil(lambda: not panel.logic.runner.busy, 120)
     slicerApp.process(0.3)
@@ -62,6 +62,6 @@ def test_glands_and_points_register_a_pair(panel, case, slicerApp):  # noqa: F81
     assert done.results["guidance"]["masks"] == ["moving", "fixed"]
     assert done.results["guidance"]["points"] == 2
     assert done.results["after"]["dsc"] > 0.97
-    assert "proves nothing" in ui.verdictLabel.text
-    assert "pairs of points that guided it" in ui.verdictLabel.text
+    assert "proves nothing" in form.verdictLabel.text
+    assert "pairs of points that guided it" in form.verdictLabel.text
     picture(slicerApp, panel, "guided")
