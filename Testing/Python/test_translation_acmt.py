@@ -15,7 +15,7 @@ from MR2USProLib.translation.method import Networks
 from MR2USProLib.translation.training import Schedule, translate_pair
 
 SMALL = AcmtSettings(Networks(blocks=1))
-HOW = {"settings": SMALL, "schedule": Schedule(60)}
+HOW = {"settings": SMALL, "schedule": Schedule(100)}
 
 
 def pair(shape=(8, 32, 32)):
@@ -53,7 +53,7 @@ def test_a_translation_lies_within_one_on_the_grid_of_its_sources(translation):
 
 
 def test_every_loss_is_kept_for_every_iteration(translation):
-    assert {len(values) for values in translation.history.values()} == {60}
+    assert {len(values) for values in translation.history.values()} == {100}
     assert {"bridge", "boundary", "texture", "edges", "variation", "loss"} <= set(translation.history)
     assert np.isfinite(list(translation.history.values())).all()
 
