@@ -29,7 +29,7 @@ Array = NDArray[np.float64]
 
 SAMPLES = 12
 """Places along each edge at which the picture in a box is looked at."""
-REACH = 1.6
+REACH = 1.25
 """How far around the gland they reach, in half edges of its box."""
 BLUR_MM = 3.0
 LOCAL_CELLS = 3.0
