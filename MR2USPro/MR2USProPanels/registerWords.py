@@ -55,6 +55,11 @@ def verdict(metrics: Metrics) -> list[str]:
                 n=guidance["points"], mean=guidance["points_mean_mm"]
             )
         )
+    structure = metrics.get("structure")
+    if structure is not None and structure["followed"]:
+        sentences.append(_("Both images show the same structure, which put the deformation right."))
+    elif structure is not None:
+        sentences.append(_("The images share too little fine structure to put the deformation right by it."))
     deformation = metrics["deformation"]
     sentences.append(
         _("Beyond the start, the MR was moved by {mean:.1f} mm on average and by {most:.1f} mm at most.").format(

@@ -86,17 +86,16 @@ def test_a_linear_velocity_becomes_its_matrix_exponential():
 def test_a_turn_and_a_bend_are_found_across_modalities(followed):
     truth, found = followed
     assert off_mm(0.0, truth) > 3
-    assert found.followed
-    assert found.agreement > 0.5
-    assert found.disagreement_mm < 1
-    assert off_mm(found.fitted.displacement, truth) < 0.5
-    assert len(found.fitted.history["structure"]) > 10
+    assert found.structure.followed
+    assert found.structure.agreement > 0.5
+    assert found.structure.disagreement_mm < 1
+    assert off_mm(found.displacement, truth) < 0.5
+    assert len(found.history["structure"]) > 10
 
 
 def test_it_does_not_fold_and_is_inverted(followed):
     there, back = (
-        torch.from_numpy(u).permute(3, 0, 1, 2)[None]
-        for u in (followed[1].fitted.displacement, followed[1].fitted.inverse)
+        torch.from_numpy(u).permute(3, 0, 1, 2)[None] for u in (followed[1].displacement, followed[1].inverse)
     )
     assert jacobian_determinant(there).min() > 0
     left = compose(there, back)[0].permute(1, 2, 3, 0).numpy() * SPACING_MM
@@ -109,19 +108,19 @@ def test_it_follows_the_originals_and_goes_on_from_the_field_that_it_is_given(fo
     translated = Images(flat, flat, images.valid, SPACING_MM, (images.moving, images.fixed))
     given = turned((0.0, 0.0, 4.0), (3.0, 0.0, 0.0))
     found = follow_structure(translated, FittedDeformation(given, -given, {"total": [1.0]}))
-    assert found.followed
-    assert off_mm(found.fitted.displacement, truth) < 0.5
-    assert found.fitted.history["total"] == [1.0]
+    assert found.structure.followed
+    assert off_mm(found.displacement, truth) < 0.5
+    assert found.history["total"] == [1.0]
 
 
 def test_pictures_with_other_structure_leave_the_field_as_it_is():
     given = still()
     strangers = Images(tissue(3), echo(tissue(13)), np.ones(SHAPE, bool), SPACING_MM)
     found = follow_structure(strangers, given)
-    assert not found.followed
-    assert found.agreement < 0.3
-    assert found.disagreement_mm > 2
-    assert found.fitted is given
+    assert not found.structure.followed
+    assert found.structure.agreement < 0.3
+    assert found.structure.disagreement_mm > 2
+    assert found.displacement is given.displacement
 
 
 def test_what_is_not_valid_does_not_matter():
@@ -132,7 +131,7 @@ def test_what_is_not_valid_does_not_matter():
     one, other = (
         follow_structure(Images(images.moving, fixed, valid, SPACING_MM), still()) for fixed in (images.fixed, rubbish)
     )
-    np.testing.assert_array_equal(one.fitted.displacement, other.fitted.displacement)
+    np.testing.assert_array_equal(one.displacement, other.displacement)
 
 
 def test_it_can_be_cancelled():

@@ -38,8 +38,9 @@ def main() -> None:
         still = np.zeros((*grid.shape, 3), np.float32)
         images = Images(start.pair.mr.array, start.pair.us.array, start.pair.valid, grid.spacing_mm)
         found = follow_structure(images, FittedDeformation(still, still))
-        seconds = time.process_time() - began
-        displacement = Volume(grid.voxels_to_mm(found.fitted.displacement), grid)
+        seconds, seen = time.process_time() - began, found.structure
+        assert seen is not None  # it was looked at
+        displacement = Volume(grid.voxels_to_mm(found.displacement), grid)
         before, after = (
             [figures(start, transform)[name] or 0.0 for name in FIGURES]
             for transform in (start.pair.initial, composite(start.pair.initial, displacement, start.us.grid))
@@ -47,7 +48,7 @@ def main() -> None:
         rows.append([*before[:3], *after, seconds])
         print(
             f"{case.name:<10}{before[0]:7.2f}{before[1]:8.2f}{before[2]:6.3f}   {after[0]:7.2f}{after[1]:8.2f}"
-            f"{after[2]:6.3f}{after[3]:9.4f}{found.followed!s:>10}{found.agreement:7.2f}{found.disagreement_mm:10.2f}"
+            f"{after[2]:6.3f}{after[3]:9.4f}{seen.followed!s:>10}{seen.agreement:7.2f}{seen.disagreement_mm:10.2f}"
             f"{seconds:7.1f}",
             flush=True,
         )

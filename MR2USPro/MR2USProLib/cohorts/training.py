@@ -234,6 +234,6 @@ def deformed(
         fitted = train(method, [images], start=part, seed=seed, device=device, progress=fitting)
         found = register_with(fitted, images, device=device)
         if name == AnatomyAware.name:
-            found = follow_structure(images, found, device=device, progress=progress.part(0.75, 1.0)).fitted
+            found = follow_structure(images, found, device=device, progress=progress.part(0.75, 1.0))
         progress.report(1.0)
     return Volume(grid.voxels_to_mm(found.displacement), grid)

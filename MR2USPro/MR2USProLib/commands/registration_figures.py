@@ -67,6 +67,8 @@ def registration_figures(
         metrics["uncertainty"] = {"mean_mm": float(spread.mean()), "p95_mm": float(np.percentile(spread, 95))}
     if result.translation is not None:
         metrics["translation"] = asdict(result.translation.health)
+    if result.fitted.structure is not None:
+        metrics["structure"] = asdict(result.fitted.structure)
     metrics["quality"] = quality_of(result, found, metrics["deformation"]["folding"]["fraction"]).as_dict()
     metrics["valid_share_of_region"] = float(np.mean(result.pair.valid))
     return metrics

@@ -115,6 +115,17 @@ def _start_sentence(metrics: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
+def _structure_sentence(metrics: dict[str, Any]) -> tuple[str, ...]:
+    """Whether both original pictures show the same structure, where that was looked at."""
+    if "structure" not in metrics:
+        return ()
+    seen = metrics["structure"]
+    how = f"(agreement {seen['agreement']:.2f}, two halves of the region {seen['disagreement_mm']:.1f} mm apart)"
+    if seen["followed"]:
+        return (f"Both original pictures show the same structure {how}, which put the deformation right.",)
+    return (f"The original pictures share too little structure {how} to put the deformation right by it.",)
+
+
 def _doubts(metrics: dict[str, Any]) -> tuple[str, ...]:
     """Why the result is not to be believed, and what is there instead; nothing where all is well."""
     doubts = metrics["quality"]["doubts"]
@@ -166,6 +177,7 @@ def registration_sections(scored: Scored) -> list[Section]:
             registration_verdict(scored.metrics),
             *_doubts(scored.metrics),
             *_start_sentence(scored.metrics),
+            *_structure_sentence(scored.metrics),
             *_guidance_sentence(scored.metrics),
         ),
         (

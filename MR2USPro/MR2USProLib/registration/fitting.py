@@ -60,7 +60,7 @@ def register_pair(
     found = replace(register_with(trained, images, device=device), history=trained.history)
     if isinstance(method, AnatomyAware) and refine:
         following, volume = progress.part(0.7, 0.95), method.settings.lambda_volume / method.settings.lambda_sim
-        found = follow_structure(images, found, lambda_volume=volume, device=device, progress=following).fitted
+        found = follow_structure(images, found, lambda_volume=volume, device=device, progress=following)
     sampling = progress.part(0.95, 1.0)
     sure = uncertainty_mm(trained, images, found.displacement, seed=seed, device=device, progress=sampling)
     progress.report(1.0)

@@ -50,6 +50,21 @@ class Images:
 
 
 @dataclass(frozen=True)
+class SharedStructure:
+    """What both original pictures were found to show alike.
+
+    Attributes:
+        agreement: correlation of both pictures' structures behind the coarse fit, -1 to 1.
+        disagreement_mm: mean distance, in the middle of the region, of the coarse motions that its two halves gave.
+        followed: whether the one is large and the other small enough for the field to be put right by it.
+    """
+
+    agreement: float
+    disagreement_mm: float
+    followed: bool
+
+
+@dataclass(frozen=True)
 class FittedDeformation:
     """What a registration found.
 
@@ -59,12 +74,14 @@ class FittedDeformation:
         inverse: the same for the way back, moving to fixed.
         history: a value of each term of the loss for each iteration; empty where nothing was fitted.
         uncertainty_mm: (k, j, i) float32, standard deviation of the displacement; None where the method knows none.
+        structure: what the original pictures share; None where nobody looked.
     """
 
     displacement: NDArray[np.float32]
     inverse: NDArray[np.float32]
     history: dict[str, list[float]] = field(default_factory=dict)
     uncertainty_mm: NDArray[np.float32] | None = None
+    structure: SharedStructure | None = None
 
 
 def to_tensor(image: NDArray, unit: int, mode: Literal["edge", "constant"] = "edge") -> Tensor:

@@ -8,7 +8,7 @@ leads away from the truth as often as to it: the field stays as it is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,13 +22,14 @@ from torch import Tensor
 from ..progress import SILENT, Progress
 from . import losses
 from .deformation import compose, resize, warp
+from .pair import FittedDeformation, SharedStructure
 from .self_similarity import self_similarity
 from .smooth_flow import GRID_MM, SmoothFlow, coarse_shape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .pair import FittedDeformation, Images
+    from .pair import Images
 
 LEAST_AGREEMENT = 0.33
 """Correlation of the two pictures' structures below which it may have come about by chance."""
@@ -63,24 +64,6 @@ NEAR, FAR, LEAST_WEIGHT = 0.8, 1.3, 0.05
 """Where the weight begins and ceases to fall, in half edges of the region, and to what: the gland is in the middle."""
 
 
-@dataclass(frozen=True)
-class Following:
-    """What became of a field.
-
-    Attributes:
-        fitted: the deformation.
-        agreement: correlation of both pictures' structures behind the coarse fit, -1 to 1.
-        disagreement_mm: mean distance, in the middle of the region, of the coarse motions that its two halves gave.
-        followed: whether the one is large and the other small enough for the fine fit; else ``fitted`` is what was
-            given.
-    """
-
-    fitted: FittedDeformation
-    agreement: float
-    disagreement_mm: float
-    followed: bool
-
-
 def follow_structure(
     images: Images,
     found: FittedDeformation,
@@ -88,7 +71,7 @@ def follow_structure(
     lambda_volume: float = 0.0,
     device: str = "cpu",
     progress: Progress = SILENT,
-) -> Following:
+) -> FittedDeformation:
     """Put a deformation right by what both original pictures show.
 
     With w the weights, F the self-similarity of the fixed picture and M that of the moving one under the field that was
@@ -106,6 +89,9 @@ def follow_structure(
         lambda_volume: weight of changes of volume.
         device: ``cpu`` or ``cuda``.
         progress: told about each step.
+
+    Returns:
+        the deformation with what was seen of the structure; unchanged where that is not to be trusted.
 
     Raises:
         Cancelled: the user asked to stop.
@@ -130,7 +116,7 @@ def follow_structure(
     disagreement = _distance_mm(*halves)
     if not (agreement >= LEAST_AGREEMENT and disagreement <= MOST_DISAGREEMENT_MM):
         progress.report(1.0)
-        return Following(found, agreement, disagreement, followed=False)
+        return replace(found, structure=SharedStructure(agreement, disagreement, followed=False))
 
     moving, fixed = (x.to(device) for x in _described(images, MIDDLE, small))
     moving = warp(moving, resize(there, small))
@@ -144,13 +130,13 @@ def follow_structure(
     history = _fit(flow, warp(moving, there), fixed, weight, FINE, lambda_volume, fitting)
     with torch.no_grad():
         displacement, inverse = compose(flow(), there), compose(back, flow.inverse())
-    fitted = replace(
+    return replace(
         found,
         displacement=_array(displacement),
         inverse=_array(inverse),
         history={**found.history, "structure": history},
+        structure=SharedStructure(agreement, disagreement, followed=True),
     )
-    return Following(fitted, agreement, disagreement, followed=True)
 
 
 def _fit(
