@@ -56,6 +56,9 @@ def test_no_change_is_none():
     assert change([], rows("m", [4.0]), "tre_mm", more_is_better=False).count == 0
 
 
+SEEN = ("overlap_seen", "overlap_seen_at_start")
+
+
 def told(start, results):
     """Rows from (DSC, overlap seen) in the end, where the start's DSC is given and 0.8 was seen."""
     before = [Row(f"c{n}", f"p{n}", 0, "start", {"dsc": dsc}) for n, dsc in enumerate(start)]
@@ -69,15 +72,18 @@ def told(start, results):
 def test_what_got_worse_is_told_as_often_as_a_pair_of_results_is_ranked_rightly():
     # Worse: the first two. Of the four pairs of a worse and a better one, the sign ranks three rightly.
     before, after = told([0.7, 0.7, 0.7, 0.7, None], [(0.6, 0.5), (0.65, 0.85), (0.8, 0.9), (0.9, 0.82), (0.9, 0.9)])
-    found = told_apart(before, after, "dsc", "overlap_seen", "overlap_seen_at_start")
+    found = told_apart(before, after, "dsc", *SEEN, more_is_better=True)
     assert (found.count, found.worse, found.area) == (4, 2, 0.75)
+    # Read as an error instead, the last two are the worse ones.
+    found = told_apart(before, after, "dsc", *SEEN, more_is_better=False)
+    assert (found.count, found.worse, found.area) == (4, 2, 0.25)
 
 
 def test_where_nothing_got_worse_there_is_nothing_to_tell():
-    found = told_apart(*told([0.7, 0.7], [(0.8, 0.9), (0.9, 0.7)]), "dsc", "overlap_seen", "overlap_seen_at_start")
+    found = told_apart(*told([0.7, 0.7], [(0.8, 0.9), (0.9, 0.7)]), "dsc", *SEEN, more_is_better=True)
     assert (found.count, found.worse) == (2, 0)
     assert np.isnan(found.area)
-    assert told_apart([], [], "dsc", "overlap_seen", "overlap_seen_at_start").count == 0
+    assert told_apart([], [], "dsc", *SEEN, more_is_better=True).count == 0
 
 
 def test_the_table_of_what_is_told_is_there_only_where_a_finder_looked():

@@ -146,8 +146,8 @@ def table_told(rows: Mapping[str, Sequence[Row]]) -> Table | None:
     lines: list[tuple[str | Mark, ...]] = []
     for name, of in (methods | together).items():
         cells = [name]
-        for figure in ("dsc", "tre_mm"):
-            told = told_apart(rows[START], of, figure, "overlap_seen", "overlap_seen_at_start")
+        for figure, more in (("dsc", True), ("tre_mm", False)):
+            told = told_apart(rows[START], of, figure, "overlap_seen", "overlap_seen_at_start", more_is_better=more)
             cells += [f"{told.worse} of {told.count}", _two(told.area if told.area == told.area else None)]
         lines.append(tuple(cells))
     columns = ("Method", "Worse in DSC", "told, area under the curve", "Worse in TRE", "told, area under the curve")

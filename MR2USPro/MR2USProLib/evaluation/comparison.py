@@ -106,15 +106,18 @@ def _known(row: Row, figure: str) -> float | None:
     return float(value) if value is not None and np.isfinite(value) else None
 
 
-def told_apart(before: Sequence[Row], after: Sequence[Row], figure: str, sign: str, sign_before: str) -> Told:
-    """How well a sign that needs no label tells the cases in which a figure fell from those in which it rose.
+def told_apart(
+    before: Sequence[Row], after: Sequence[Row], figure: str, sign: str, sign_before: str, *, more_is_better: bool
+) -> Told:
+    """How well a sign that needs no label, and should fall where a result got worse, tells those from the others.
 
     Args:
         before: rows of the start.
         after: rows of a method, or of several.
-        figure: of which more is better.
-        sign: in the rows of ``after``, which should have fallen with it.
+        figure: by which they got worse or better.
+        sign: in the rows of ``after``.
         sign_before: in the same rows, what it was at the start.
+        more_is_better: of the figure.
     """
     from sklearn.metrics import roc_auc_score
 
@@ -124,7 +127,7 @@ def told_apart(before: Sequence[Row], after: Sequence[Row], figure: str, sign: s
         first, last, seen, was = start.get(row.case), *(_known(row, name) for name in (figure, sign, sign_before))
         if first is None or last is None or seen is None or was is None:
             continue
-        worse.append(last < first)
+        worse.append(last < first if more_is_better else last > first)
         loss.append(was - seen)
     both = 0 < sum(worse) < len(worse)
     return Told(len(worse), sum(worse), float(roc_auc_score(worse, loss)) if both else float("nan"))
