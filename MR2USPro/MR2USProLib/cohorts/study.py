@@ -270,9 +270,11 @@ class Study:
             part = self._part(n, str(method), "finder")
             if method.registration == SURFACES:
                 transform = met_surfaces(at_start, part)
+                seconds, glands = time.perf_counter() - begun, self._seen(n, case)
             else:
-                transform = found_start(at_start, part).transform
-            self._measure(case, str(method), transform, time.perf_counter() - begun, self._seen(n, case), progress)
+                found = found_start(at_start, part)
+                transform, seconds, glands = found.transform, time.perf_counter() - begun, found.glands
+            self._measure(case, str(method), transform, seconds, glands, progress)
 
         return work
 
