@@ -22,7 +22,7 @@ def structuresOf(mrSegmentation: Any, trusSegmentation: Any) -> list[str]:
     The gland is the segment called prostate or gland; where there is none, it is the first.
 
     Raises:
-        InputError: only one side is given, one is empty, or the names differ.
+        InputError: only one side is given, one is empty, or they do not share the gland.
     """
     if mrSegmentation is None or trusSegmentation is None:
         raise InputError(_("A score needs segmentations of both images: choose the missing one, or none."))
@@ -30,15 +30,12 @@ def structuresOf(mrSegmentation: Any, trusSegmentation: Any) -> list[str]:
     for names, node in ((inMr, mrSegmentation), (inTrus, trusSegmentation)):
         if not names:
             raise InputError(_("{name} has no segments: choose another segmentation.").format(name=node.GetName()))
-    single = sorted(set(inMr) ^ set(inTrus))
-    if single:
-        raise InputError(
-            _("Only one of the segmentations has {name}: give both the same structures by the same names.").format(
-                name=", ".join(single)
-            )
-        )
     gland = glandOf(inMr)
-    return [gland, *(name for name in inMr if name != gland)]
+    if gland not in inTrus:
+        raise InputError(
+            _("Only one of the segmentations has {name}: give the gland the same name in both.").format(name=gland)
+        )
+    return [gland, *(name for name in inMr if name != gland and name in inTrus)]
 
 
 def glandOf(names: list[str]) -> str:

@@ -10,7 +10,7 @@ import pytest
 import SimpleITK as sitk
 
 from MR2USProLib.errors import InputError
-from MR2USProLib.evaluation.labels import Labels, read_labels, score
+from MR2USProLib.evaluation.labels import Labels, left_out, read_labels, score
 from MR2USProLib.volume import Grid, Volume
 
 GRID = Grid((20, 22, 24), (1.0, 1.5, 2.0), (-10.0, 5.0, 30.0), np.diag([1.0, -1.0, -1.0]))
@@ -147,11 +147,27 @@ def test_missing_landmarks_and_a_gland_that_left_the_image_become_null():
     json.dumps(result, allow_nan=False)
 
 
-def test_pairs_that_do_not_match_are_refused():
+def test_a_structure_that_only_one_image_has_is_left_out():
     moving, fixed, truth = known_shift()
-    fewer = replace(moving, landmarks_mm=moving.landmarks_mm[:1], names=moving.names[:1])
+    whole = score(moving, fixed, truth)
+    fewer = fixed.only(fixed.names[1:])
+    assert left_out(moving, fewer) == [fixed.names[0]]
+    partial = score(moving, fewer, truth)
+    assert partial["dsc"] == whole["dsc"]
+    assert partial["tre_points_mm"] == whole["tre_points_mm"][1:]
+
+
+def test_structures_are_compared_by_name_and_not_by_place():
+    moving, fixed, truth = known_shift()
+    turned = fixed.only(fixed.names[::-1])
+    assert score(moving, turned, truth) == score(moving, fixed, truth)
+
+
+def test_channels_that_do_not_match_are_refused():
+    moving, fixed, truth = known_shift()
+    fewer = replace(moving.only(moving.names[:1]), numbered=True)
     with pytest.raises(InputError, match="do not match"):
-        score(fewer, fixed, truth)
+        score(fewer, replace(fixed, numbered=True), truth)
 
 
 def test_real_pair():

@@ -61,7 +61,7 @@ def started(case: Case, *, preset: pipeline.Preset, initial: str = "none", seed:
     Raises:
         InputError: a file of the case cannot be read, its labels do not match, or its images do not overlap.
     """
-    from ..evaluation.labels import check_pair, read_labels
+    from ..evaluation.labels import read_labels, shared
     from ..registration.boxes import centred, drawn_boxes
     from ..registration.transforms import read_transform
 
@@ -71,8 +71,7 @@ def started(case: Case, *, preset: pipeline.Preset, initial: str = "none", seed:
         if case.mr_label is None or case.us_label is None:
             pair = pipeline.pair_up(mr, us, initial=initial, preset=preset)
             return Started(case, mr, us, None, None, None, truth, pair)
-        moving, fixed = read_labels(case.mr_label), read_labels(case.us_label)
-        check_pair(moving, fixed)
+        moving, fixed = shared(read_labels(case.mr_label), read_labels(case.us_label))
         boxes = drawn_boxes(moving.gland, fixed.gland, case.name, seed)
         pair = pipeline.pair_up(mr, us, initial=centred(*boxes), region_mm=boxes[1].region_mm, preset=preset)
     except InputError as error:

@@ -41,7 +41,7 @@ def registration_figures(
         moving: what was drawn in the MR.
         fixed: what was drawn in the TRUS.
     """
-    from ..evaluation.labels import score
+    from ..evaluation.labels import left_out, score
     from ..evaluation.metrics import displacement_statistics, folding, harmonic_energy
 
     metrics: dict[str, Any] = {}
@@ -49,6 +49,7 @@ def registration_figures(
         metrics["before"] = score(moving, fixed, given)
         metrics["undeformed"] = score(moving, fixed, result.pair.initial)
         metrics["after"] = score(moving, fixed, result.transform)
+        metrics["left_out"] = left_out(moving, fixed)
     if found is not None:
         metrics["start"] = {
             "glands_recognised": found.recognised,

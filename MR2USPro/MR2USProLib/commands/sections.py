@@ -126,6 +126,13 @@ def _structure_sentence(metrics: dict[str, Any]) -> tuple[str, ...]:
     return (f"The original pictures share too little structure {how} to put the deformation right by it.",)
 
 
+def _left_out_sentence(metrics: dict[str, Any]) -> tuple[str, ...]:
+    """The structures that nothing can be told about."""
+    if not metrics.get("left_out"):
+        return ()
+    return (f"Only one of the images has {', '.join(metrics['left_out'])}: left out of every score.",)
+
+
 def _doubts(metrics: dict[str, Any]) -> tuple[str, ...]:
     """Why the result is not to be believed, and what is there instead; nothing where all is well."""
     doubts = metrics["quality"]["doubts"]
@@ -179,6 +186,7 @@ def registration_sections(scored: Scored) -> list[Section]:
             *_start_sentence(scored.metrics),
             *_structure_sentence(scored.metrics),
             *_guidance_sentence(scored.metrics),
+            *_left_out_sentence(scored.metrics),
         ),
         (
             pictures.overlay_cuts(us, before, registration.warped, *glands),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
@@ -29,12 +29,19 @@ class Labels:
         landmarks_mm: LPS centroids (m, 3) of the other structures; NaN where a structure is empty.
         names: what each landmark is called in the file.
         map: all of it as one label map (k, j, i): the file's values, or for channels 1 for the gland, 2, 3...
+        numbered: whether a structure is known by its place among the file's channels alone.
     """
 
     gland: Volume
     landmarks_mm: NDArray[np.float64]
     names: tuple[str, ...]
     map: Volume
+    numbered: bool = False
+
+    def only(self, names: tuple[str, ...]) -> Labels:
+        """The same with no other landmarks than these, in this order."""
+        kept = [self.names.index(name) for name in names]
+        return replace(self, landmarks_mm=self.landmarks_mm[kept], names=names)
 
 
 class Score(TypedDict):
@@ -99,7 +106,7 @@ def _read_channels(image: sitk.Image, name: str) -> Labels:
     for channel, mask in enumerate(masks):
         label_map[mask] = channel + 1
     names = [f"channel {channel}" for channel in range(1, len(masks))]
-    return _labels(list(masks), names, Volume(label_map, grid))
+    return replace(_labels(list(masks), names, Volume(label_map, grid)), numbered=True)
 
 
 def _labels(masks: list[NDArray[np.bool_]], names: list[str], label_map: Volume) -> Labels:
@@ -114,17 +121,24 @@ def _labels(masks: list[NDArray[np.bool_]], names: list[str], label_map: Volume)
     return Labels(Volume(binary_fill_holes(masks[0]), grid), centroids, tuple(names), label_map)
 
 
-def check_pair(moving: Labels, fixed: Labels) -> None:
-    """See that both images name the same structures in the same order.
+def shared(moving: Labels, fixed: Labels) -> tuple[Labels, Labels]:
+    """Both with the landmarks that both know, in the moving one's order.
 
     Raises:
-        InputError: they do not.
+        InputError: channels stand for structures by their place, and there are not as many of them on both sides.
     """
-    if moving.names != fixed.names:
+    if (moving.numbered or fixed.numbered) and moving.names != fixed.names:
         raise InputError(
             f"The labels do not match: the moving ones hold {_listed(moving.names)} besides the gland and the fixed "
             f"ones {_listed(fixed.names)}; give both the same structures in the same order."
         )
+    both = tuple(name for name in moving.names if name in fixed.names)
+    return moving.only(both), fixed.only(both)
+
+
+def left_out(moving: Labels, fixed: Labels) -> list[str]:
+    """The structures that only one of them has, and that no score can tell anything about."""
+    return sorted(set(moving.names) ^ set(fixed.names))
 
 
 def _listed(names: tuple[str, ...]) -> str:
@@ -132,7 +146,7 @@ def _listed(names: tuple[str, ...]) -> str:
 
 
 def score(moving: Labels, fixed: Labels, transform: sitk.Transform) -> Score:
-    """Carry the moving labels to the fixed grid and compare.
+    """Carry the moving labels to the fixed grid and compare what both have.
 
     The gland is interpolated linearly and cut at one half. Landmarks stay points: TRE = |T(p_fixed) - p_moving|.
 
@@ -144,7 +158,7 @@ def score(moving: Labels, fixed: Labels, transform: sitk.Transform) -> Score:
     Raises:
         InputError: the labels do not match.
     """
-    check_pair(moving, fixed)
+    moving, fixed = shared(moving, fixed)
     inside = Volume(moving.gland.array.astype(np.float32), moving.gland.grid)
     carried = inside.resampled(fixed.gland.grid, transform)
     gland = Volume(np.asarray(carried.array) >= 0.5, carried.grid)
