@@ -17,6 +17,7 @@ import numpy as np
 from .errors import InputError
 
 _STAGING = ".writing-"
+_LOCK = ".in-use"
 _FULL = "The disk of {folder} is full: free some space or give another folder."
 _NEARLY_NOTHING = 1_000_000
 
@@ -87,6 +88,30 @@ def _explained(folder: Path) -> Iterator[None]:
         if shutil.disk_usage(folder).free < _NEARLY_NOTHING:
             raise InputError(_FULL.format(folder=folder)) from error
         raise
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """The folder for one run alone, for long work that is kept piece by piece; however the run ends, it is free again.
+
+    Raises:
+        InputError: another run works in it, or the folder cannot be written.
+    """
+    from filelock import FileLock, Timeout
+
+    with _explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / _LOCK, blocking=False)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise InputError(
+                f"Another run works in {folder}: wait until it has ended, or give another folder with --out."
+            ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager

@@ -1,11 +1,15 @@
 import json
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from MR2USProLib import outputs
 from MR2USProLib.errors import InputError
-from MR2USProLib.outputs import staged, whole, write_json
+from MR2USProLib.outputs import held, staged, whole, write_json
 from MR2USProLib.provenance import Record
 
 
@@ -82,3 +86,25 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path):
         raise RuntimeError("killed")
     assert path.read_text() == "half"
     assert [p.name for p in path.parent.iterdir()] == ["row.json"]
+
+
+def test_a_folder_is_held_by_one_run_and_free_when_that_is_killed(tmp_path):
+    holding = (
+        "import sys, time; from pathlib import Path; from MR2USProLib.outputs import held\n"
+        "with held(Path(sys.argv[1])):\n    print('held', flush=True)\n    time.sleep(60)\n"
+    )
+    engine = Path(outputs.__file__).parents[1]
+    other = subprocess.Popen(
+        [sys.executable, "-c", holding, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(engine)},
+    )
+    try:
+        assert other.stdout.readline().strip() == b"held"
+        with pytest.raises(InputError, match="Another run works in"), held(tmp_path):
+            pass
+    finally:
+        other.kill()
+        other.wait()
+    with held(tmp_path):
+        assert tmp_path.is_dir()

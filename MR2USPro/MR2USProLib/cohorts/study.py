@@ -17,6 +17,7 @@ import numpy as np
 
 from .. import pipeline
 from ..evaluation.comparison import Row
+from ..outputs import held
 from ..progress import Progress
 from ..volume import Volume
 from ..weights import Part, Role
@@ -139,17 +140,18 @@ class Study:
 
         Raises:
             Cancelled: the user asked to stop; what is done is kept.
-            InputError: a case cannot be used.
+            InputError: a case cannot be used, or another run works in the folder.
         """
         pieces = self.pieces()
-        remember(self.files.identity, self._identity)
-        total, past = sum(piece.cost for piece in pieces), 0.0
-        for piece in pieces:
-            share = _about(progress.part(past / total, (past + piece.cost) / total), piece.what)
-            past += piece.cost
-            share.report(0.0)
-            if not piece.file.is_file():
-                piece.work(share)
+        with held(self.files.folder):
+            remember(self.files.identity, self._identity)
+            total, past = sum(piece.cost for piece in pieces), 0.0
+            for piece in pieces:
+                share = _about(progress.part(past / total, (past + piece.cost) / total), piece.what)
+                past += piece.cost
+                share.report(0.0)
+                if not piece.file.is_file():
+                    piece.work(share)
         progress.report(1.0)
 
     def done(self) -> tuple[int, int]:

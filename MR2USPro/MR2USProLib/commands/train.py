@@ -16,7 +16,7 @@ from ..cohorts.start import started
 from ..cohorts.training import Learned, learn_registration, learn_translation, translated_all
 from ..devices import prepare
 from ..errors import InputError
-from ..outputs import staged, whole, write_json
+from ..outputs import held, staged, whole, write_json
 from ..progress import SILENT, Progress
 from ..provenance import Record
 from ..weights import Part, Role, Weights, read_weights, write_weights
@@ -94,28 +94,31 @@ def run(
     if check_same(out / PLAN, mine, "a training") and not resume:
         raise InputError(f"{out} holds this training already: go on with --resume, or give another folder with --out.")
     record = Record("train", {**settings, "device": place, "threads": threads}, {"cohort": cohort})
-    pairs, boxed = _read(cases, preset, initial, seed, progress.named("Read"))
-    remember(out / PLAN, mine)
-    kept = _Kept(out / CHECKPOINTS, iterations, seed, place)
-    learned: dict[Role, Learned] = {}
-    if translation != "none":
-        with record.timed("translation"):
-            learned["translation"] = kept.learned(
-                "translation", lambda how: learn_translation(translation, pairs, **how), progress.named("Translation")
+    with held(out):
+        pairs, boxed = _read(cases, preset, initial, seed, progress.named("Read"))
+        remember(out / PLAN, mine)
+        kept = _Kept(out / CHECKPOINTS, iterations, seed, place)
+        learned: dict[Role, Learned] = {}
+        if translation != "none":
+            with record.timed("translation"):
+                learned["translation"] = kept.learned(
+                    "translation",
+                    lambda how: learn_translation(translation, pairs, **how),
+                    progress.named("Translation"),
+                )
+        part = learned["translation"].part if learned else None
+        learning = progress.named("Registration")
+        with record.timed("registration"):
+            seen = translated_all(translation, pairs, part, device=place, progress=learning.part(0.0, 0.1))
+            images = [picture.images(pair) for picture, pair in zip(seen, pairs, strict=True)]
+            learned["registration"] = kept.learned(
+                "registration", lambda how: learn_registration(registration, images, **how), learning.part(0.1, 1.0)
             )
-    part = learned["translation"].part if learned else None
-    learning = progress.named("Registration")
-    with record.timed("registration"):
-        seen = translated_all(translation, pairs, part, device=place, progress=learning.part(0.0, 0.1))
-        images = [picture.images(pair) for picture, pair in zip(seen, pairs, strict=True)]
-        learned["registration"] = kept.learned(
-            "registration", lambda how: learn_registration(registration, images, **how), learning.part(0.1, 1.0)
-        )
-    finder: Part | None = None
-    if len(boxed) >= LEAST_PAIRS:
-        with record.timed("finder"):
-            finder = to_part(learn_finder(boxed, seed=seed, progress=progress.named("Start")))
-    _write(out, learned, finder, record, len(cases))
+        finder: Part | None = None
+        if len(boxed) >= LEAST_PAIRS:
+            with record.timed("finder"):
+                finder = to_part(learn_finder(boxed, seed=seed, progress=progress.named("Start")))
+        _write(out, learned, finder, record, len(cases))
     return record
 
 
