@@ -107,7 +107,7 @@ def test_pairs_are_mirrored_together_and_one_pair_never(cohort):
             seen.append(batch)
             return super().losses(network, batch)
 
-    train(Watched(VoxelMorphSettings(iterations=6)), cohort)
+    train(Watched(VoxelMorphSettings(iterations=6, batch=2)), cohort)
     mirrored = set()
     for batch in seen:
         for n in range(2):
@@ -122,7 +122,7 @@ def test_pairs_are_mirrored_together_and_one_pair_never(cohort):
                         mirrored.add(axes)
     assert len(mirrored) > 3
     seen.clear()
-    train(Watched(VoxelMorphSettings(iterations=3)), cohort[:1])
+    train(Watched(VoxelMorphSettings(iterations=3, batch=2)), cohort[:1])
     assert all(np.array_equal(batch.fixed[1, 0].numpy(), cohort[0].fixed) for batch in seen)
 
 

@@ -25,6 +25,8 @@ SHRINKING = 2
 class VoxelMorphSettings(Settings):
     """How the network is fitted to one pair.
 
+    It knows no noise: the same pair twice in a step would teach it nothing more.
+
     Attributes:
         smoothness: weight of the squared gradient of the velocity, beside 1 for the local correlation.
     """
@@ -32,6 +34,7 @@ class VoxelMorphSettings(Settings):
     iterations: int = 100
     learning_rate: float = 1e-3
     clip: float = 0.0
+    batch: int = 1
     smoothness: float = 1.0
 
 
