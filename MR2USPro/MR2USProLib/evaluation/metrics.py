@@ -175,24 +175,33 @@ def folding(displacement: Volume) -> Folding:
     """
     _check_displacement(displacement, least=2)
     grid = displacement.grid
-    field = np.asarray(displacement.array, dtype=np.float64)
+    field = np.ascontiguousarray(np.moveaxis(displacement.array, -1, 0), dtype=np.float64)
     # det(I + du/dx) = det(A + du/dindex) / det(A), where the columns of A are the steps of i, j and k in mm
     step = grid.index_to_mm
-    difference = {axis: np.diff(field, axis=axis) for axis in range(3)}
+    moved = [np.diff(field, axis=3 - axis) + step[:, axis, None, None, None] for axis in range(3)]
+    volume = float(np.linalg.det(step))
     folded = np.zeros(grid.shape, dtype=bool)
     least, count, total, squares = np.inf, 0, 0.0, 0.0
     for sides in itertools.product((slice(None, -1), slice(1, None)), repeat=3):
         columns = []
-        for index_axis, array_axis in enumerate((2, 1, 0)):
-            own = tuple(slice(None) if axis == array_axis else sides[axis] for axis in range(3))
-            columns.append(difference[array_axis][own] + step[:, index_axis])
-        determinant = np.einsum("...c,...c->...", columns[0], np.cross(columns[1], columns[2])) / np.linalg.det(step)
+        for axis in range(3):
+            own = tuple(slice(None) if other == 2 - axis else sides[other] for other in range(3))
+            columns.append(moved[axis][(slice(None), *own)])
+        determinant = _triple_product(*columns) / volume
         folded[sides] |= determinant <= 0
         least = min(least, float(determinant.min()))
         logs = np.log(determinant[determinant > 0])
         count, total, squares = count + logs.size, total + float(logs.sum()), squares + float(np.square(logs).sum())
     variance = squares / count - (total / count) ** 2 if count else float("nan")
     return Folding(float(folded.mean()), least, float(np.sqrt(max(variance, 0.0))) if count else float("nan"))
+
+
+def _triple_product(
+    one: NDArray[np.float64], two: NDArray[np.float64], three: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The volume that three arrays (3, ...) of vectors span; numpy's cross product takes several times as long."""
+    (a, b, c), (d, e, f), (g, h, i) = one, two, three
+    return a * (e * i - f * h) + b * (f * g - d * i) + c * (d * h - e * g)
 
 
 def displacement_statistics(displacement: Volume, mask: Volume | None = None) -> dict[str, float]:
