@@ -41,6 +41,12 @@ Cohort = Annotated[
 Iterations = Annotated[
     int | None, typer.Option(help="Of every training or fit; as many as suit it if not given.", min=1)
 ]
+Published = Annotated[
+    bool,
+    typer.Option(
+        "--published", help="Train translations as large and as long as UNSB's paper says, for a graphics card."
+    ),
+]
 InitialWithoutLabels = Annotated[
     str, typer.Option(metavar="none|centers|moments", help="The start of cases without labels.")
 ]

@@ -190,6 +190,11 @@ def test_an_unknown_method_is_refused_with_the_known_ones(cohort, tmp_path, meth
     assert not (tmp_path / "out").exists()
 
 
+def test_a_schedule_for_cohorts_is_refused_where_nothing_is_trained(cohort, tmp_path):
+    with pytest.raises(InputError, match="drop --published, or --fit-only"):
+        run(out=tmp_path / "out", cohort=cohort, **HOW, fit_only=True, published=True)
+
+
 def test_fitting_alone_trains_nothing_and_has_no_folds(cohort, tmp_path):
     fitting = study(cohort, tmp_path, ["acmt+voxelmorph"], fit_only=True)
     fitting.run(SILENT)

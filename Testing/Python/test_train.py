@@ -104,6 +104,19 @@ def test_another_seed_gives_other_networks_and_is_refused_in_the_same_folder(coh
     assert set(read_weights(tmp_path / "1" / "weights.safetensors").parts) == {"registration"}
 
 
+@pytest.mark.slow
+def test_published_translations_are_as_large_as_their_paper_says(cohort, tmp_path):
+    run(
+        out=tmp_path,
+        cohort=cohort,
+        **{**HOW, "translation": "unsb", "registration": "voxelmorph", "iterations": 1},
+        published=True,
+    )
+    part = read_weights(tmp_path / "weights.safetensors").part("translation", "unsb")
+    sizes = part.settings["generator"]
+    assert (sizes["channels"], sizes["blocks"], sizes["slab"]) == (64, 9, False)
+
+
 @pytest.mark.parametrize(
     ("changed", "says"),
     [

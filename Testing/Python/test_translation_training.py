@@ -13,7 +13,7 @@ from MR2USProLib.translation.cohort import COHORT, Case, draw, prepare
 from MR2USProLib.translation.critic import PatchCritic
 from MR2USProLib.translation.method import PUBLISHED, Networks
 from MR2USProLib.translation.pmt import PmtSettings
-from MR2USProLib.translation.training import Run, Schedule, method_of, train
+from MR2USProLib.translation.training import Run, Schedule, method_of, published, train
 from MR2USProLib.translation.translating import translate_with
 from MR2USProLib.translation.unsb import UnsbSettings
 from MR2USProLib.weights import Part, Weights, read_weights, write_weights
@@ -153,6 +153,13 @@ def test_low_precision_and_saved_memory_change_the_result_little():
 def test_a_cohort_without_pairs_is_refused():
     with pytest.raises(InputError, match="no pair"):
         train("acmt", [])
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_the_published_schedule_is_long_and_saves_precision_on_a_graphics_card_only(device):
+    settings, schedule = published("pmt", device)
+    assert settings == PmtSettings(networks=PUBLISHED)
+    assert (schedule.iterations, schedule.learning_rate, schedule.mixed) == (32_000, 2e-4, device == "cuda")
 
 
 def test_the_discriminator_has_its_published_size():

@@ -54,6 +54,7 @@ class Plan:
         folds: parts into which the patients are split; each is tested by networks that the others trained.
         fit_only: fit everything to the pair at hand instead; nothing is trained, and there are no folds.
         refine: whether a trained registration is fitted to each pair for a few iterations more.
+        published: train translations of the sizes and the schedule of UNSB's paper.
         iterations: of every training or fit; as many as suit it where None.
         initial: the start of cases without labels.
         seed: of all that is random.
@@ -63,6 +64,7 @@ class Plan:
     folds: int = 4
     fit_only: bool = False
     refine: bool = True
+    published: bool = False
     iterations: int | None = None
     initial: str = "none"
     seed: int = 0
@@ -220,6 +222,7 @@ class Study:
             learned = learn_translation(
                 name,
                 [self.started(case).pair for case in self.training_cases(n)],
+                published=self.plan.published,
                 checkpoint=checkpoint(self.files.weights(n, name)),
                 **self._how(),
                 progress=progress,

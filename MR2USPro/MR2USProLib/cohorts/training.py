@@ -64,6 +64,7 @@ def learn_translation(
     name: str,
     pairs: Sequence[Pair],
     *,
+    published: bool = False,
     iterations: int | None = None,
     checkpoint: Path | None = None,
     seed: int = 0,
@@ -75,6 +76,7 @@ def learn_translation(
     Args:
         name: ``acmt``, ``pmt`` or ``unsb``.
         pairs: those of the training patients, at their start.
+        published: with the sizes and the schedule of UNSB's paper, for a graphics card, instead of small ones.
         iterations: of the training; as many as suit a cohort if not given.
         checkpoint: a file in which the training is kept while it runs.
         seed: of all that is random.
@@ -85,14 +87,15 @@ def learn_translation(
         Cancelled: the user asked to stop.
         InputError: bad pictures, or a checkpoint of another training.
     """
+    from ..translation import training
     from ..translation.cohort import Case
-    from ..translation.training import MANY_PAIRS, train
 
-    schedule = None if iterations is None else replace(MANY_PAIRS, iterations=iterations)
-    trained = train(
+    settings, schedule = training.published(name, device) if published else (None, training.MANY_PAIRS)  # type: ignore[arg-type]
+    trained = training.train(
         name,  # type: ignore[arg-type]  # the caller chose from the names
         [Case(pair.mr.array, pair.us.array, pair.valid) for pair in pairs],
-        schedule=schedule,
+        settings=settings,
+        schedule=schedule if iterations is None else replace(schedule, iterations=iterations),
         checkpoint=checkpoint,
         seed=seed,
         device=device,

@@ -34,6 +34,7 @@ def run(
     fit_only: bool = False,
     refine: bool = True,
     preset: pipeline.Preset = "fast",
+    published: bool = False,
     iterations: int | None = None,
     initial: str = "none",
     inception_weights: Path | None = None,
@@ -56,6 +57,7 @@ def run(
         fit_only: fit everything to each pair, without training.
         refine: whether a trained registration is fitted to each pair for a few iterations more.
         preset: size of the networks' grid.
+        published: train translations of the sizes and the schedule of UNSB's paper.
         iterations: of every training or fit.
         initial: the start of cases without labels.
         inception_weights: file with the weights of the Inception network for FID and KID.
@@ -77,6 +79,8 @@ def run(
 
     if iterations is not None and iterations < 1:
         raise InputError("Nothing is learned in fewer than one iteration: give --iterations 1 or more.")
+    if published and fit_only:
+        raise InputError("The published schedule is for a cohort: drop --published, or --fit-only.")
     if inception_weights is not None:
         InceptionFeatures(inception_weights)  # a file that is none is told before hours of work
     cases = read_cohort(cohort)
@@ -84,7 +88,7 @@ def run(
     # The fixed, simple registration behind every translation, for Table I.
     yardsticks = [Method(name, "demons") for name in dict.fromkeys(["none", *(m.translation for m in asked)])]
     place = prepare(device, threads)
-    plan = Plan(preset, folds, fit_only, refine, iterations, initial, seed)
+    plan = Plan(preset, folds, fit_only, refine, published, iterations, initial, seed)
     study = Study(cases, tuple(dict.fromkeys([*asked, *yardsticks])), plan, out, place)
     working = progress.named("Evaluate")
     done, pieces = study.done()

@@ -38,6 +38,7 @@ def run(
     translation: str = "acmt",
     registration: str = "anatomy-aware",
     preset: pipeline.Preset = "fast",
+    published: bool = False,
     iterations: int | None = None,
     initial: str = "none",
     seed: int = 0,
@@ -59,6 +60,7 @@ def run(
         translation: ``acmt``, ``pmt``, ``unsb`` or ``none``.
         registration: ``anatomy-aware``, ``fsdiffreg``, ``diffusemorph`` or ``voxelmorph``.
         preset: size of the networks' grid.
+        published: train a translation of the sizes and the schedule of UNSB's paper.
         iterations: of either training; as many as suit the cohort if not given.
         initial: the start of cases without labels.
         seed: of the boxes and all networks.
@@ -86,6 +88,7 @@ def run(
         "translation": translation,
         "registration": registration,
         "preset": preset,
+        "published": published,
         "iterations": iterations,
         "initial": initial,
         "seed": seed,
@@ -103,7 +106,7 @@ def run(
             with record.timed("translation"):
                 learned["translation"] = kept.learned(
                     "translation",
-                    lambda how: learn_translation(translation, pairs, **how),
+                    lambda how: learn_translation(translation, pairs, published=published, **how),
                     progress.named("Translation"),
                 )
         part = learned["translation"].part if learned else None

@@ -22,7 +22,7 @@ from .acmt import Acmt, AcmtSettings
 from .cohort import ALONE, COHORT, Augmentation, Batch, Case, Prepared, draw, prepare
 from .collapse import Health, Outcome, examine, sight
 from .generator import Generator
-from .method import Method, Settings, Step
+from .method import PUBLISHED, Method, Settings, Step
 from .pmt import Pmt, PmtSettings
 from .translating import Translation, Translator, outcome
 from .unsb import Unsb, UnsbSettings
@@ -72,10 +72,8 @@ ONE_PAIR = Schedule()
 MANY_PAIRS = Schedule(2000, memory=0.995, augmentation=COHORT, checks=20)
 """For a cohort, on a CPU."""
 
-PUBLISHED_SCHEDULE = Schedule(
-    32_000, slices=4, learning_rate=2e-4, memory=0.999, augmentation=COHORT, checks=100, mixed=True
-)
-"""UNSB's schedule, for a cohort on a graphics card."""
+PUBLISHED_SCHEDULE = Schedule(32_000, slices=4, learning_rate=2e-4, memory=0.999, augmentation=COHORT, checks=100)
+"""UNSB's schedule, for a cohort on a graphics card; its networks are :data:`.method.PUBLISHED`."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +116,14 @@ def method_of(name: Name, settings: Settings | None = None) -> Method:
     if not isinstance(settings, SETTINGS[name]):
         raise ValueError(f"{type(settings).__name__} are not for {name}.")
     return KINDS[name](settings)
+
+
+def published(method: Name, device: str) -> tuple[Settings, Schedule]:
+    """The sizes and the schedule of UNSB's paper, which ACMT and PMT share for want of their own.
+
+    On a graphics card they are computed in bfloat16, which makes most CPUs slower.
+    """
+    return SETTINGS[method](networks=PUBLISHED), replace(PUBLISHED_SCHEDULE, mixed=device == "cuda")
 
 
 def train(
