@@ -203,6 +203,7 @@ class MR2USRegisterLogic(ScriptedLoadableModuleLogic):
         trus: Any,
         pose: Any = None,
         region: Any = None,
+        mrRegion: Any = None,
         *,
         translation: Literal["acmt", "pmt", "unsb", "none"] = "acmt",
         registration: Literal["anatomy-aware", "fsdiffreg", "diffusemorph", "voxelmorph", "surfaces"] = "anatomy-aware",
@@ -231,6 +232,8 @@ class MR2USRegisterLogic(ScriptedLoadableModuleLogic):
             pose: linear transform node from MR to TRUS; None where the images lie right already.
             region: markups ROI node around what is registered in the TRUS; None for all that it shows. Where the glands
                 are recognised in it, they better the start.
+            mrRegion: markups ROI node likewise around the prostate in the MR, in the MR's own coordinates; where the
+                start brings the other one if there is none.
             translation: ``acmt``, ``pmt``, ``unsb``, or ``none`` to compare the images as they are.
             registration: the network that finds the deformation; anatomy-aware and VoxelMorph never fold. ``surfaces``
                 is none: what was drawn and marked moves the MR by itself, in seconds.
@@ -274,6 +277,8 @@ class MR2USRegisterLogic(ScriptedLoadableModuleLogic):
         }
         if region is not None:
             parameters["fixed_roi"] = [float(x) for corner in mrml.box_of(region) for x in corner]
+            if mrRegion is not None:
+                parameters["moving_roi"] = [float(x) for corner in mrml.box_of(mrRegion, own=True) for x in corner]
         marks = None if mrMarks is None and trusMarks is None else landmarkPairs(mrMarks, trusMarks)
         structures: list[str] = []
         if mrSegmentation is not None or trusSegmentation is not None:

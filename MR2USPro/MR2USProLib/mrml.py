@@ -230,10 +230,18 @@ def points_node(points: ArrayLike, name: str, labels: list[str] | None = None, n
     return node
 
 
-def box_of(node: Node) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Lowest and highest corner, LPS mm, of a markups box, or of a volume's outer edges, in the world."""
+def box_of(node: Node, *, own: bool = False) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Lowest and highest corner, LPS mm, of a markups box, or of a volume's outer edges.
+
+    Args:
+        node: the box or volume.
+        own: in its own coordinates, as if it were under no transform; otherwise in the world.
+    """
     bounds = np.zeros(6)
-    node.GetRASBounds(bounds)
+    if own:
+        node.GetBounds(bounds)
+    else:
+        node.GetRASBounds(bounds)
     corners = bounds.reshape(3, 2).T @ LPS_TO_RAS.T
     return corners.min(axis=0), corners.max(axis=0)
 

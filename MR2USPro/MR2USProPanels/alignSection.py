@@ -147,10 +147,10 @@ class AlignSection(Section):
         if self.need():
             return ""
         try:
-            share = self.logic.overlap(case.mr, case.trus, case.pose, startPose.regionOf(case))
+            share = self.logic.overlap(case.mr, case.trus, case.pose, startPose.regionsOf(case)[0])
         except InputError as error:
             return str(error)
-        what = _("the box in the TRUS") if startPose.regionOf(case) is not None else _("what the TRUS shows")
+        what = _("the box in the TRUS") if startPose.regionsOf(case)[0] is not None else _("what the TRUS shows")
         text = _("The MR covers {share:.0f} % of {what}.").format(share=100 * share, what=what)
         if share < LITTLE_OVERLAP:
             text += " " + _("That is too little: choose another start, or the registration will fail or mislead.")

@@ -177,7 +177,7 @@ class RegisterSection(Section):
             case.mr,
             trus,
             pose,
-            startPose.regionOf(case),
+            *startPose.regionsOf(case),
             translation=case.translation,
             registration=case.registration,
             preset=case.preset,

@@ -94,9 +94,9 @@ def choice(case: Case) -> str:
     return f"{case.mr.GetID()} {case.trus.GetID()} {case.start}"
 
 
-def regionOf(case: Case) -> Any:
-    """The box in the TRUS that is registered; None where all of it is."""
-    return case.trusBox if case.start == "boxes" else None
+def regionsOf(case: Case) -> tuple[Any, Any]:
+    """The boxes around the prostate: the one in the TRUS, which is registered, and the one in the MR; None for all."""
+    return (case.trusBox, case.mrBox) if case.start == "boxes" else (None, None)
 
 
 def attach(case: Case, shown: bool) -> None:

@@ -159,6 +159,8 @@ def test_the_box_in_the_trus_is_what_is_registered(panel, case, slicerApp):
     np.testing.assert_allclose(job.parameters["fixed_roi"], [*(center - [10, 12, 15]), *(center + [10, 12, 15])])
     start = transforms.read_transform(job.parameters["initial"])
     there = np.array(case.mrBox.GetCenter()) * [-1, -1, 1]
+    half = np.array(case.mrBox.GetSize()) / 2
+    np.testing.assert_allclose(job.parameters["moving_roi"], [*(there - half), *(there + half)])
     np.testing.assert_allclose(start.TransformPoint(center.tolist()), there, atol=1e-6)
     assert Volume.read(job.parameters["moving"]).grid == pair()[0].grid
     slicerApp.clearScene()
