@@ -19,12 +19,15 @@ def slabs(x: Tensor) -> Tensor:
     """Each slice with the one before and the one after it as channels; the ends are repeated.
 
     Args:
-        x: (slice, 1, height, width), neighbouring slices in their order.
+        x: (..., slice, 1, height, width), neighbouring slices in their order.
 
     Returns:
-        (slice, 3, height, width).
+        (..., slice, 3, height, width).
     """
-    return torch.cat([torch.cat([x[:1], x[:-1]]), x, torch.cat([x[1:], x[-1:]])], dim=1)
+    first, last = x[..., :1, :, :, :], x[..., -1:, :, :, :]
+    before = torch.cat([first, x[..., :-1, :, :, :]], dim=-4)
+    after = torch.cat([x[..., 1:, :, :, :], last], dim=-4)
+    return torch.cat([before, x, after], dim=-3)
 
 
 class NoiseMapping(nn.Module):
@@ -89,16 +92,18 @@ class Generator(nn.Module):
         """Predict x_1.
 
         Args:
-            x: (slice, 1, height, width), neighbouring slices in their order; height and width are multiples of 4.
+            x: (..., slice, 1, height, width), neighbouring slices in their order, of one picture or of several at
+                once; height and width are multiples of 4.
             index: which time of the bridge the state ``x`` has.
             valid: (slice, 1, height, width), bool; what lies outside it is not seen.
             generator: draws z, one for all slices so that they do not flicker; without one z = 0.
 
         Returns:
-            (slice, 1, height, width) in (-1, 1).
+            in (-1, 1), of the shape of ``x``.
         """
         with self._precision(x):
             out = self.head(self.up(self._blocks(self.down(self._shallow(x, valid)), index, generator)[-1])).float()
+        out = out.view_as(x)
         if self.residual:
             out = out + torch.atanh(neutral_outside(x, valid).clamp(-MOST, MOST))
         return torch.tanh(out)
@@ -109,13 +114,17 @@ class Generator(nn.Module):
         The shallow ones are what the stem gives after its normalisation, so that they cannot be made small; the deep
         ones come from the last residual block.
 
+        Args:
+            x: (..., slice, 1, height, width).
+            valid: (slice, 1, height, width), bool.
+
         Returns:
-            (slice, channels, height, width) and (slice, 4 channels, height / 4, width / 4).
+            (..., slice, channels, height, width) and (..., slice, 4 channels, height / 4, width / 4).
         """
         with self._precision(x):
             shallow = self._shallow(x, valid)
             deep = nn.functional.instance_norm(self._blocks(self.down(shallow), 0)[-1])
-        return shallow.float(), deep.float()
+        return shallow.float().unflatten(0, x.shape[:-3]), deep.float().unflatten(0, x.shape[:-3])
 
     def layers(self, x: Tensor, valid: Tensor | None = None) -> list[Tensor]:
         """What PatchNCE compares: the picture, both convolutions before a halving, the first and the middle block.
@@ -135,7 +144,7 @@ class Generator(nn.Module):
 
     def _shallow(self, x: Tensor, valid: Tensor | None) -> Tensor:
         x = neutral_outside(x, valid)
-        return self.stem(slabs(x) if self.slab else x)
+        return self.stem((slabs(x) if self.slab else x).flatten(0, -4))
 
     def _blocks(self, deep: Tensor, index: int, generator: torch.Generator | None = None) -> list[Tensor]:
         """The output of every block."""

@@ -25,7 +25,7 @@ def gaussian_kernel(size: int, sigma: float) -> Tensor:
 
 
 _BINOMIAL = torch.outer(torch.tensor([1.0, 2.0, 1.0]), torch.tensor([1.0, 2.0, 1.0])) / 16
-_GAUSSIAN = gaussian_kernel(7, 1.5)
+_GAUSSIAN = gaussian_kernel(7, 1.5).sum(dim=0, keepdim=True)
 _SOBEL_X = torch.outer(torch.tensor([1.0, 2.0, 1.0]), torch.tensor([-1.0, 0.0, 1.0])) / 8
 
 
@@ -42,8 +42,8 @@ def c3x3(features: Tensor) -> Tensor:
 
 
 def c7x7(features: Tensor) -> Tensor:
-    """The 7x7 kernel of equation 13: a Gaussian of 1.5 voxels."""
-    return depthwise(features, _GAUSSIAN)
+    """The 7x7 kernel of equation 13: a Gaussian of 1.5 voxels, along the rows and along the columns in turn."""
+    return depthwise(depthwise(features, _GAUSSIAN), _GAUSSIAN.T)
 
 
 def sobel(x: Tensor) -> Tensor:

@@ -38,7 +38,7 @@ def neutral_outside(x: Tensor, valid: Tensor | None) -> Tensor:
     """Every slice with its invalid voxels replaced by the mean of its valid ones (0 where it has none).
 
     Args:
-        x: (slice, channel, height, width).
+        x: (..., slice, channel, height, width).
         valid: (slice, 1, height, width), bool; None means that all is valid.
     """
     if valid is None:
@@ -46,7 +46,7 @@ def neutral_outside(x: Tensor, valid: Tensor | None) -> Tensor:
     weight = valid.to(x.dtype)
     # where, not a product: what lies outside may be anything, even infinite.
     inside = torch.where(valid, x, torch.zeros((), dtype=x.dtype, device=x.device))
-    mean = inside.sum(dim=(2, 3), keepdim=True) / weight.sum(dim=(2, 3), keepdim=True).clamp(min=1)
+    mean = inside.sum(dim=(-2, -1), keepdim=True) / weight.sum(dim=(-2, -1), keepdim=True).clamp(min=1)
     return torch.where(valid, x, mean)
 
 
