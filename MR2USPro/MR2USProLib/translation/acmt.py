@@ -71,7 +71,8 @@ class Acmt(Method):
         model, inside, x_0 = self.generator, batch.valid, torch.stack([batch.mr, batch.us])
         x_t = bridge.simulate(model, x_0, step.index, rng, inside)
         x_1 = model(x_t, step.index, inside, rng)
-        shallow, deep = model.features(x_1, inside)
+        textures, deep = model.features(x_1, inside)
+        shallow = textures[0], textures[1]
         with torch.no_grad():
             source = model.features(x_0, inside)[1]
         pose = batch.flipped, batch.transposed
