@@ -205,8 +205,10 @@ class MR2USRegisterLogic(ScriptedLoadableModuleLogic):
         region: Any = None,
         mrRegion: Any = None,
         *,
-        translation: Literal["acmt", "pmt", "unsb", "none"] = "acmt",
-        registration: Literal["anatomy-aware", "fsdiffreg", "diffusemorph", "voxelmorph", "surfaces"] = "anatomy-aware",
+        translation: Literal["auto", "acmt", "pmt", "unsb", "none"] = "auto",
+        registration: Literal[
+            "auto", "self-similarity", "anatomy-aware", "fsdiffreg", "diffusemorph", "voxelmorph", "surfaces"
+        ] = "auto",
         preset: Literal["fast", "balanced", "paper"] = "balanced",
         weights: str | Path | None = None,
         incompressible: bool = False,
@@ -222,7 +224,7 @@ class MR2USRegisterLogic(ScriptedLoadableModuleLogic):
         into: Registered | None = None,
         callbacks: Callbacks | None = None,
     ) -> Registered | None:
-        """Bring both images to one modality, find the deformation between them, and apply it to the MR.
+        """Find the deformation between both images, in one modality where that helps, and apply it to the MR.
 
         All inputs are taken as they are now; what happens to them during the job changes nothing.
 
@@ -234,13 +236,15 @@ class MR2USRegisterLogic(ScriptedLoadableModuleLogic):
                 are recognised in it, they better the start.
             mrRegion: markups ROI node likewise around the prostate in the MR, in the MR's own coordinates; where the
                 start brings the other one if there is none.
-            translation: ``acmt``, ``pmt``, ``unsb``, or ``none`` to compare the images as they are.
-            registration: the network that finds the deformation; anatomy-aware and VoxelMorph never fold. ``surfaces``
-                is none: what was drawn and marked moves the MR by itself, in seconds.
+            translation: ``acmt``, ``pmt``, ``unsb``, or ``none`` to compare the images as they are; ``auto`` translates
+                for networks alone.
+            registration: what finds the deformation. ``self-similarity`` (``auto`` without trained networks) goes by
+                what both images show alike, and moves nothing where that is too little; of the networks anatomy-aware
+                and VoxelMorph never fold; by ``surfaces`` what was drawn and marked moves the MR, in seconds.
             preset: how fine the networks work.
             weights: file of trained networks of these methods, which are then refined on this pair; without one, and
                 for what it does not hold, networks are fitted to this pair alone.
-            incompressible: charge the fit for changes of the tissue's volume (``anatomy-aware`` only).
+            incompressible: charge the fit for changes of the volume (``self-similarity`` and ``anatomy-aware`` only).
             doubleSlices: paint a slice between every two slices of the MR first.
             seed: of everything that is random.
             device: where the networks run.

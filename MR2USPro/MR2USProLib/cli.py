@@ -247,12 +247,16 @@ def register(
     fixed: Annotated[Path, typer.Option(help="The TRUS volume.")],
     initial: Initial = "none",
     translation: Annotated[
-        Literal["acmt", "pmt", "unsb", "none"], typer.Option(help="Modality translation before the registration.")
-    ] = "acmt",
+        Literal["auto", "acmt", "pmt", "unsb", "none"],
+        typer.Option(help="Modality translation; auto: acmt (or what --weights hold) before a network, else none."),
+    ] = "auto",
     registration: Annotated[
-        Literal["anatomy-aware", "fsdiffreg", "diffusemorph", "voxelmorph", "surfaces"],
-        typer.Option(help="The registration network; surfaces: none, masks and landmark pairs alone, in seconds."),
-    ] = "anatomy-aware",
+        Literal["auto", "self-similarity", "anatomy-aware", "fsdiffreg", "diffusemorph", "voxelmorph", "surfaces"],
+        typer.Option(
+            help="self-similarity: what both images show alike, no network; a network; surfaces: masks and landmark "
+            "pairs alone; auto: the network in --weights, else self-similarity."
+        ),
+    ] = "auto",
     preset: PresetOption = "balanced",
     fixed_roi: FixedRoi = None,
     moving_roi: Annotated[
@@ -408,7 +412,7 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="NAME,NAME",
-            help="Such as acmt+anatomy-aware or none+simpleitk; every row of the paper's Table II if not given.",
+            help="Such as acmt+anatomy-aware or none+simpleitk; the paper's Table II and self-similarity if not given.",
         ),
     ] = None,
     folds: Annotated[int, typer.Option(help="Parts into which the patients are split.", min=2)] = 4,

@@ -11,6 +11,7 @@ TRANSLATION_GB = {"fast": 0.5, "balanced": 0.6, "paper": 1.6}
 """What fitting a translation adds to that."""
 
 REGISTRATION_GB = {
+    "self-similarity": {"fast": 0.3, "balanced": 0.4, "paper": 0.6},
     "anatomy-aware": {"fast": 0.2, "balanced": 0.5, "paper": 0.9},
     "voxelmorph": {"fast": 0.5, "balanced": 1.2, "paper": 2.8},
     "diffusemorph": {"fast": 0.8, "balanced": 2.2, "paper": 4.6},
@@ -26,28 +27,30 @@ def available_gb() -> float:
     return float(psutil.virtual_memory().available) / 1e9
 
 
-def needed_gb(registration: str, preset: str) -> float:
-    """What fitting a registration with a translation before it takes, GB, on the CPU."""
-    return BASE_GB + max(TRANSLATION_GB[preset], REGISTRATION_GB.get(registration, {}).get(preset, 0.0))
+def needed_gb(registration: str, preset: str, translation: str = "none") -> float:
+    """What fitting a registration behind a translation takes, GB, on the CPU."""
+    translating = 0.0 if translation == "none" else TRANSLATION_GB[preset]
+    return BASE_GB + max(translating, REGISTRATION_GB.get(registration, {}).get(preset, 0.0))
 
 
-def check_fits(registration: str, preset: str) -> None:
+def check_fits(registration: str, preset: str, translation: str = "none") -> None:
     """See that there is memory enough for a registration on the CPU.
 
     Args:
         registration: the method.
         preset: size of the grid.
+        translation: what comes before it.
 
     Raises:
         InputError: there is not; it says what would fit.
     """
-    needed, free = needed_gb(registration, preset), available_gb()
+    needed, free = needed_gb(registration, preset, translation), available_gb()
     if needed <= free:
         return
-    fitting = [name for name in TRANSLATION_GB if needed_gb(registration, name) <= free]
+    fitting = [name for name in TRANSLATION_GB if needed_gb(registration, name, translation) <= free]
     advice = f"choose --preset {fitting[-1]}" if fitting else "close other programs"
-    if not fitting and needed_gb("anatomy-aware", "fast") <= free:
-        advice = "choose --registration anatomy-aware --preset fast"
+    if not fitting and needed_gb("self-similarity", "fast") <= free:
+        advice = "choose --registration self-similarity --preset fast"
     raise InputError(
         f"{registration} with --preset {preset} takes about {needed:.1f} GB of memory, and {free:.1f} GB are free: "
         f"{advice}."

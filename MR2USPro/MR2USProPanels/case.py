@@ -89,9 +89,11 @@ class Case:
     usedStart: str
 
     # Registration and what came of it.
-    translation: Annotated[str, Choice(["acmt", "pmt", "unsb", "none"]), Default("acmt")]
+    translation: Annotated[str, Choice(["auto", "acmt", "pmt", "unsb", "none"]), Default("auto")]
     registration: Annotated[
-        str, Choice(["anatomy-aware", "fsdiffreg", "diffusemorph", "voxelmorph", "surfaces"]), Default("anatomy-aware")
+        str,
+        Choice(["self-similarity", "anatomy-aware", "fsdiffreg", "diffusemorph", "voxelmorph", "surfaces"]),
+        Default("self-similarity"),
     ]
     incompressible: bool
     doubleSlices: bool

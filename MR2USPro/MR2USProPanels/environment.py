@@ -78,9 +78,9 @@ class Environment:
         """Names of the packages that the worker lacks or has in too old a version, as far as is known."""
         return [package["name"] for package in self.found.get("packages", []) if not package["enough"]]
 
-    def presetText(self, preset: str) -> str:
+    def presetText(self, preset: str, registration: str) -> str:
         """What a registration with this preset takes on this machine; empty as long as that is not known."""
-        expected = self.found.get("presets", {}).get(preset)
+        expected = self.found.get("presets", {}).get(registration, {}).get(preset)
         if expected is None:
             return ""
         text = _("about {time} and {memory:.1f} GB of memory").format(

@@ -23,6 +23,9 @@ from .registered import Registered, keepRegistration, registrationOf
 from .sceneNodes import removeNodes
 from .section import Section
 
+HOLDING_VOLUME = ("self-similarity", "anatomy-aware")
+"""Registrations that can be charged for changes of volume."""
+
 
 class RegisterSection(Section):
     """Method, scoring, the run, and its figures."""
@@ -38,6 +41,7 @@ class RegisterSection(Section):
         self._translation = ChoiceBox(
             self.ui.translationComboBox,
             {
+                "auto": _("As suits the registration"),
                 "acmt": _("ACMT: both to one intermediate modality"),
                 "pmt": _("PMT: both to one, by a discriminator"),
                 "unsb": _("UNSB: the MR to the look of the TRUS"),
@@ -48,6 +52,7 @@ class RegisterSection(Section):
         self._registration = ChoiceBox(
             self.ui.registrationComboBox,
             {
+                "self-similarity": _("Self-similarity: what both show alike, no network"),
                 "anatomy-aware": _("Anatomy-aware diffusion network"),
                 "fsdiffreg": _("FSDiffReg"),
                 "diffusemorph": _("DiffuseMorph"),
@@ -117,10 +122,10 @@ class RegisterSection(Section):
         self._preset.show(case.preset)
         self.ui.translationComboBox.enabled = case.registration != "surfaces"  # which looks at no picture
         self._observe([case.mrMarks, case.trusMarks])
-        self.ui.incompressibleBox.enabled = case.registration == "anatomy-aware"
+        self.ui.incompressibleBox.enabled = case.registration in HOLDING_VOLUME
         if self.ui.weightsPath.currentPath != case.weightsFile:
             self.ui.weightsPath.currentPath = case.weightsFile
-        cost = environment().presetText(case.preset) if case.registration == "anatomy-aware" else ""
+        cost = environment().presetText(case.preset, case.registration)
         self.ui.costLabel.text = _("On this machine: {cost}.").format(cost=cost) if cost else ""
         self.ui.costLabel.visible = bool(cost)
         need, trouble = self.need(), ""
@@ -182,7 +187,7 @@ class RegisterSection(Section):
             registration=case.registration,
             preset=case.preset,
             weights=case.weightsFile or None,
-            incompressible=case.incompressible and case.registration == "anatomy-aware",
+            incompressible=case.incompressible and case.registration in HOLDING_VOLUME,
             doubleSlices=case.doubleSlices,
             seed=case.seed,
             device=device(),

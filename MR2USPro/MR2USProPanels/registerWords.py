@@ -57,9 +57,14 @@ def verdict(metrics: Metrics) -> list[str]:
         )
     structure = metrics.get("structure")
     if structure is not None and structure["followed"]:
-        sentences.append(_("Both images show the same structure, which put the deformation right."))
+        sentences.append(_("Both images show the same structure, and the MR was moved by it."))
     elif structure is not None:
-        sentences.append(_("The images share too little fine structure to put the deformation right by it."))
+        sentences.append(
+            _(
+                "The images share too little structure for the MR to be moved by it: it stays where the start brought "
+                "it. Draw both glands, mark places in both images, or choose a network."
+            )
+        )
     deformation = metrics["deformation"]
     sentences.append(
         _("Beyond the start, the MR was moved by {mean:.1f} mm on average and by {most:.1f} mm at most.").format(
@@ -88,7 +93,8 @@ def warnings(metrics: Metrics) -> list[str]:
                 "A shift of {n:.0f} mm is more than a prostate deforms: align the pair more closely and run again."
             ).format(n=deformation["max_mm"])
         )
-    if deformation["max_mm"] < LITTLE_SHIFT_MM:
+    still = metrics.get("structure", {}).get("followed") is False  # on purpose, which is said elsewhere
+    if deformation["max_mm"] < LITTLE_SHIFT_MM and not still:
         found.append(_("Almost nothing was moved: the pair fits already, or the images have too little in common."))
     if worse(metrics):
         found.append(

@@ -38,7 +38,7 @@ class Registered:
         before: the MR on the TRUS grid at the start.
         deformation: grid transform that takes the MR onto the TRUS, start included (from parent, mm).
         translatedMr, translatedUs: the pair in the intermediate modality; None without translation.
-        uncertainty: standard deviation of the deformation, mm; None where the method knows none.
+        uncertainty: of the deformation, mm; None where the method knows none.
         metrics: table of all figures.
         report: text node with the whole report as HTML.
         figures: the figures by name.

@@ -80,7 +80,9 @@ def test_a_finished_run_can_be_cleared_away(tmp_path):
     assert packages["numpy"]["enough"]
     assert packages["torch"]["installed"] == run.results["torch"]
     assert run.results["device"] in ("cpu", "cuda")
-    assert set(run.results["presets"]) == {"fast", "balanced", "paper"}
+    assert {name: set(of) for name, of in run.results["presets"].items()} == {
+        name: {"fast", "balanced", "paper"} for name in ("self-similarity", "anatomy-aware")
+    }
     run.remove()
     assert not run.job.folder.exists()
 

@@ -26,7 +26,8 @@ def test_a_larger_grid_and_a_larger_network_take_more():
     for method in memory.REGISTRATION_GB:
         sizes = [memory.needed_gb(method, preset) for preset in ("fast", "balanced", "paper")]
         assert sizes == sorted(sizes)
-        assert memory.needed_gb(method, "paper") >= memory.needed_gb("anatomy-aware", "paper")
+        assert memory.needed_gb(method, "paper") >= memory.needed_gb("self-similarity", "paper")
+        assert memory.needed_gb(method, "paper", "acmt") >= memory.needed_gb("anatomy-aware", "paper", "acmt")
 
 
 def test_what_fits_is_let_through_and_what_does_not_is_answered_with_what_would(free):
@@ -35,8 +36,8 @@ def test_what_fits_is_let_through_and_what_does_not_is_answered_with_what_would(
     free(memory.needed_gb("fsdiffreg", "balanced") + 0.01)
     with pytest.raises(InputError, match=r"fsdiffreg with --preset paper takes about .* choose --preset balanced"):
         memory.check_fits("fsdiffreg", "paper")
-    free(memory.needed_gb("anatomy-aware", "fast") + 0.01)
-    with pytest.raises(InputError, match="choose --registration anatomy-aware --preset fast"):
+    free(memory.needed_gb("self-similarity", "fast") + 0.01)
+    with pytest.raises(InputError, match="choose --registration self-similarity --preset fast"):
         memory.check_fits("fsdiffreg", "fast")
     free(0.2)
     with pytest.raises(InputError, match="close other programs"):

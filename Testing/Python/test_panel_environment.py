@@ -39,7 +39,7 @@ def test_a_look_tells_what_the_worker_has(panel, slicerApp):
     assert f"Python {sys.version.split()[0]}" in shown.environmentLabel.text
     names = [shown.packagesTable.item(row, 0).text() for row in range(shown.packagesTable.rowCount)]
     assert {"torch", "SimpleITK", "monai"} <= set(names)
-    assert panel._environment.presetText("fast").startswith("about ")
+    assert panel._environment.presetText("fast", "self-similarity").startswith("about ")
 
 
 def worker_that_finds(tmp_path, monkeypatch, **found):

@@ -127,20 +127,22 @@ def test_says_what_is_missing(panel, slicerApp):
 
 def test_every_translation_can_be_chosen(panel, case, slicerApp):
     widget = widgets(panel, "Register").translationComboBox
-    for key in ("pmt", "unsb", "none", "acmt"):
-        choose(slicerApp, widget, key, ["acmt", "pmt", "unsb", "none"])
+    keys = ["auto", "acmt", "pmt", "unsb", "none"]
+    for key in ("pmt", "unsb", "none", "acmt", "auto"):
+        choose(slicerApp, widget, key, keys)
         assert case.translation == key
-    choose(slicerApp, widget, "unsb", ["acmt", "pmt", "unsb", "none"])
+    choose(slicerApp, widget, "unsb", keys)
     picture(slicerApp, panel, "translation")
 
 
 def test_every_registration_can_be_chosen(panel, case, slicerApp):
-    form, keys = widgets(panel, "Register"), ["anatomy-aware", "fsdiffreg", "diffusemorph", "voxelmorph", "surfaces"]
+    form = widgets(panel, "Register")
+    keys = ["self-similarity", "anatomy-aware", "fsdiffreg", "diffusemorph", "voxelmorph", "surfaces"]
     form.incompressibleBox.checked = True
     for key in reversed(keys):
         choose(slicerApp, form.registrationComboBox, key, keys)
         assert case.registration == key
-        assert form.incompressibleBox.enabled == (key == "anatomy-aware")
+        assert form.incompressibleBox.enabled == (key in ("self-similarity", "anatomy-aware"))
     assert case.incompressible
     form.doubleSlicesBox.checked = True
     slicerApp.process(0.05)

@@ -41,7 +41,7 @@ def case(panel, slicerApp):
     toMr[:3, 3] = affine.TransformPoint((0.0, 0.0, 0.0))
     slicer.util.updateTransformMatrixFromArray(start, FLIP @ np.linalg.inv(toMr) @ FLIP)
     found.start, found.startTransform = "transform", start
-    found.translation, found.preset = "none", "fast"
+    found.translation, found.registration, found.preset = "none", "anatomy-aware", "fast"
     slicerApp.process(0.1)
     return found
 

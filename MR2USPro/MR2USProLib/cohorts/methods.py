@@ -11,7 +11,8 @@ START = "start"
 
 TRANSLATIONS = ("none", "unsb", "pmt", "acmt")
 NETWORKS = ("diffusemorph", "fsdiffreg", "anatomy-aware", "voxelmorph")
-WITHOUT_NETWORK = ("simpleitk", "demons")
+SELF_SIMILARITY = "self-similarity"
+WITHOUT_NETWORK = (SELF_SIMILARITY, "simpleitk", "demons")
 FINDER = "finder"
 """The start alone, from boxes, as a cohort's boxes taught it; no translation goes before it."""
 SURFACES = "surfaces"
@@ -72,7 +73,9 @@ TABLE_II = tuple(
             "pmt+fsdiffreg",
             "acmt+fsdiffreg",
             "acmt+anatomy-aware",
+            "none+self-similarity",
         ),
     )
 )
-"""What the paper crosses in its Table II, the last being MR2US-Pro; before them the rivals that everyone has."""
+"""What the paper crosses in its Table II, ending with MR2US-Pro; before them the rivals that everyone has, behind them
+what `register` does by itself."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..progress import SILENT, Progress
 from ..volume import Volume
-from .methods import WITHOUT_NETWORK
+from .methods import SELF_SIMILARITY, WITHOUT_NETWORK
 
 if TYPE_CHECKING:
     from ..pipeline import Pair
@@ -57,7 +57,7 @@ class TranslatedPair:
         """As the registration takes them."""
         from ..registration.pair import Images
 
-        return Images(self.mr, self.us, pair.valid, pair.us.grid.spacing_mm, (pair.mr.array, pair.us.array))
+        return Images(self.mr, self.us, pair.valid, pair.us.grid.spacing_mm)
 
 
 def learn_translation(
@@ -129,26 +129,22 @@ def translated(
         Cancelled: the user asked to stop.
         InputError: bad pictures.
     """
-    from ..translation.masking import normalised
-    from ..translation.training import ONE_PAIR, translate_pair
-    from ..translation.translating import translate_with
+    from .. import pipeline
+    from ..weights import Weights
 
-    pictures = pair.mr.array, pair.us.array, pair.valid
     if name == "none":
         progress.report(1.0)
-        return TranslatedPair(normalised(pair.mr.array, pair.valid), normalised(pair.us.array, pair.valid))
-    if part is not None:
-        found = translate_with(part, *pictures, device=device, progress=progress)
-    else:
-        schedule = None if iterations is None else replace(ONE_PAIR, iterations=iterations)
-        found = translate_pair(
-            *pictures,
-            method=name,  # type: ignore[arg-type]  # the caller chose from the names
-            schedule=schedule,
-            seed=seed,
-            device=device,
-            progress=progress,
-        )
+        seen = pipeline.pictures(pair)
+        return TranslatedPair(seen.moving, seen.fixed)
+    found = pipeline.translate(
+        pair,
+        method=name,  # type: ignore[arg-type]  # the caller chose from the names
+        weights=None if part is None else Weights({"translation": part}),
+        iterations=iterations,
+        seed=seed,
+        device=device,
+        progress=progress,
+    )
     return TranslatedPair(found.mr, found.us, found.health)
 
 
@@ -199,7 +195,7 @@ def deformed(
     """The displacement (k, j, i, 3) in mm LPS beyond the start, on the pair's grid, fixed to moving.
 
     Args:
-        name: of a network, or ``simpleitk`` or ``demons``, which have none.
+        name: of a network, or ``self-similarity``, ``simpleitk`` or ``demons``, which have none.
         pair: at its start.
         translation: what the registration sees.
         part: the trained network; without one, one is fitted to the pair.
@@ -213,30 +209,28 @@ def deformed(
         Cancelled: the user asked to stop.
         InputError: there is no such registration, or the weights are not its own.
     """
-    from ..registration.anatomy_aware import AnatomyAware
     from ..registration.classical import register_classically
     from ..registration.demons import register_by_demons
     from ..registration.methods import method_of, named
-    from ..registration.structure import follow_structure
+    from ..registration.self_similarity import register_by_self_similarity
     from ..registration.training import register_with, train
 
     grid = pair.us.grid
-    if name in WITHOUT_NETWORK:
+    images = translation.images(pair)
+    if name == SELF_SIMILARITY:
+        found = register_by_self_similarity(images, device=device, progress=progress)
+    elif name in WITHOUT_NETWORK:
         register = register_classically if name == "simpleitk" else register_by_demons
         moving, fixed = Volume(translation.mr, grid), Volume(translation.us, grid)
         return register(moving, fixed, pair.valid, progress=progress)
-    images = translation.images(pair)
-    if part is not None and not refine:
+    elif part is not None and not refine:
         progress.report(0.0, "Registering")
         found = register_with(part, images, device=device)
     else:
         method = named(name)() if part is None else method_of(part).refining()
         if part is None and iterations is not None:
             method = type(method)(replace(method.settings, iterations=iterations))
-        fitting = progress.part(0.0, 0.75)
-        fitted = train(method, [images], start=part, seed=seed, device=device, progress=fitting)
+        fitted = train(method, [images], start=part, seed=seed, device=device, progress=progress)
         found = register_with(fitted, images, device=device)
-        if name == AnatomyAware.name:
-            found = follow_structure(images, found, device=device, progress=progress.part(0.75, 1.0))
         progress.report(1.0)
     return Volume(grid.voxels_to_mm(found.displacement), grid)

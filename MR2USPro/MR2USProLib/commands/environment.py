@@ -18,8 +18,11 @@ REQUIREMENTS = Path(__file__).resolve().parents[2] / "Resources" / "requirements
 REFERENCE_GFLOPS = 105.0
 """Speed of the machine on which :data:`PRESETS` was measured, as :func:`_speed` measures it."""
 
-PRESETS = {"fast": 100.0, "balanced": 225.0, "paper": 720.0}
-"""Seconds of a registration with translation on two cores of that machine."""
+PRESETS = {
+    "self-similarity": {"fast": 40.0, "balanced": 45.0, "paper": 50.0},
+    "anatomy-aware": {"fast": 100.0, "balanced": 225.0, "paper": 720.0},
+}
+"""Seconds of a registration on two cores of that machine, that of a network with the translation before it."""
 
 
 def run(*, out: Path, progress: Progress = SILENT) -> dict[str, Any]:
@@ -29,7 +32,8 @@ def run(*, out: Path, progress: Progress = SILENT) -> dict[str, Any]:
         ``python``; ``packages``: name, required, installed (None where missing) and whether that is enough;
         ``torch``: version or None; ``device``: ``cpu`` or ``cuda``, with its name; ``trouble``: why a CUDA device
         cannot be used; ``cores``; ``memory_gb`` and ``memory_free_gb`` (None where the system does not say);
-        ``presets``: seconds and memory (GB) that a registration is expected to take here, where torch is there.
+        ``presets``: by registration and preset, seconds and memory (GB) that it is expected to take here, where torch
+        is there.
     """
     progress = progress.named("Look")
     packages = required_packages()
@@ -57,8 +61,14 @@ def run(*, out: Path, progress: Progress = SILENT) -> dict[str, Any]:
         progress.report(0.7, "Measuring how fast it computes")
         slower = REFERENCE_GFLOPS / _speed(found["device"])
         found["presets"] = {
-            name: {"seconds": seconds * slower, "memory_gb": needed_gb("anatomy-aware", name)}
-            for name, seconds in PRESETS.items()
+            method: {
+                name: {
+                    "seconds": seconds * slower,
+                    "memory_gb": needed_gb(method, name, "none" if method == "self-similarity" else "acmt"),
+                }
+                for name, seconds in presets.items()
+            }
+            for method, presets in PRESETS.items()
         }
     progress.report(1.0)
     return found

@@ -53,8 +53,8 @@ def run(
     moving: Path,
     fixed: Path,
     initial: str = "none",
-    translation: pipeline.TranslationMethod | Literal["none"] = "acmt",
-    registration: pipeline.RegistrationMethod = "anatomy-aware",
+    translation: pipeline.TranslationMethod | Literal["none", "auto"] = "auto",
+    registration: pipeline.RegistrationMethod | Literal["auto"] = "auto",
     preset: pipeline.Preset = "balanced",
     fixed_roi: tuple[float, ...] | None = None,
     moving_roi: tuple[float, ...] | None = None,
@@ -100,12 +100,13 @@ def run(
         raise InputError("A box in the MR alone tells nothing: give one in the TRUS volume too (--fixed-roi).")
     with staged(out) as folder:
         place = prepare(device, threads)
+        trained = read_weights(Path(weights)) if weights else None
+        translation, registration = pipeline.methods_for(translation, registration, trained)
         if place == "cpu":
-            check_fits(registration, preset)
+            check_fits(registration, preset, translation)
         mr, us = Volume.read(moving), Volume.read(fixed)
         if double_slices:
             mr = pipeline.double_slices(mr)
-        trained = read_weights(Path(weights)) if weights else None
         moving_labels = read_labels(moving_label) if moving_label else None
         fixed_labels = read_labels(fixed_label) if fixed_label else None
         guidance = read_guidance(moving_mask, fixed_mask, moving_points, fixed_points)

@@ -116,14 +116,17 @@ def _start_sentence(metrics: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _structure_sentence(metrics: dict[str, Any]) -> tuple[str, ...]:
-    """Whether both original pictures show the same structure, where that was looked at."""
+    """Whether both pictures show the same structure, where that was looked at."""
     if "structure" not in metrics:
         return ()
     seen = metrics["structure"]
     how = f"(agreement {seen['agreement']:.2f}, two halves of the region {seen['disagreement_mm']:.1f} mm apart)"
     if seen["followed"]:
-        return (f"Both original pictures show the same structure {how}, which put the deformation right.",)
-    return (f"The original pictures share too little structure {how} to put the deformation right by it.",)
+        return (f"Both pictures show the same structure {how}, and the MR was moved by it.",)
+    return (
+        f"The pictures share too little structure {how} for the MR to be moved by it: it stays where the start brought "
+        "it. Masks of both glands, landmark pairs or a network (--registration anatomy-aware) would move it.",
+    )
 
 
 def _left_out_sentence(metrics: dict[str, Any]) -> tuple[str, ...]:
@@ -197,10 +200,14 @@ def registration_sections(scored: Scored) -> list[Section]:
     text = [deformation_sentence(scored.metrics["deformation"])]
     if "uncertainty" in scored.metrics:
         spread = scored.metrics["uncertainty"]
+        why = (
+            "how far the motions that two halves of the region give are apart, scaled to the errors of simulated exams"
+            if "structure" in scored.metrics
+            else "how far samples of the diffusion differ, and how loosely the pictures hold it"
+        )
         text.append(
-            f"The field's uncertainty is {spread['mean_mm']:.1f} mm on average (standard deviation; 95 % of the region "
-            f"below {spread['p95_mm']:.1f} mm): how far samples of the diffusion differ, and how loosely the pictures "
-            "hold it. It is large where nothing is seen, and knows of no mistake that looks right."
+            f"The field's uncertainty is {spread['mean_mm']:.1f} mm on average (95 % of the region below "
+            f"{spread['p95_mm']:.1f} mm): {why}. It knows of no mistake that looks right."
         )
     shown = [pictures.deformation_grid(us, scored.residual, centre_of(us, glands[0]))]
     if registration.fitted.history:

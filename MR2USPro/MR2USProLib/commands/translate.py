@@ -75,7 +75,7 @@ def run(
                 sample=sample,
                 seed=seed,
                 device=place,
-                progress=progress,
+                progress=progress.named("Translate"),
             )
         record.results = {
             "preparation": pair.preparation,

@@ -6,7 +6,15 @@ end calls these functions; the stages know nothing of each other.
 
 from .pairing import Pair, Preset, double_slices, find_start, guided_start, pair_up
 from .reconstructing import Fill, FilledVolume, Matcher, Reconstruction, VoxelSize, fill_gaps, reconstruct, stitch
-from .registering import Registration, RegistrationMethod, TranslationMethod, register, translate
+from .registering import (
+    Registration,
+    RegistrationMethod,
+    TranslationMethod,
+    methods_for,
+    pictures,
+    register,
+    translate,
+)
 
 __all__ = [
     "Fill",
@@ -23,7 +31,9 @@ __all__ = [
     "fill_gaps",
     "find_start",
     "guided_start",
+    "methods_for",
     "pair_up",
+    "pictures",
     "reconstruct",
     "register",
     "stitch",

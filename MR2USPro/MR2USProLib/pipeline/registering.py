@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -17,13 +17,15 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
 
     from ..registration.guidance import Guidance
-    from ..registration.pair import FittedDeformation
+    from ..registration.pair import FittedDeformation, Images
     from ..translation.translating import Translation
     from ..weights import Weights
 
 TranslationMethod = Literal["acmt", "pmt", "unsb"]
-RegistrationMethod = Literal["anatomy-aware", "fsdiffreg", "diffusemorph", "voxelmorph", "surfaces"]
+RegistrationMethod = Literal["self-similarity", "anatomy-aware", "fsdiffreg", "diffusemorph", "voxelmorph", "surfaces"]
 
+SELF_SIMILARITY = "self-similarity"
+"""No network: what both pictures show alike moves the MR."""
 SURFACES = "surfaces"
 """No network: masks and landmark pairs alone move the MR."""
 
@@ -46,12 +48,12 @@ class Registration:
     warped: Volume
 
     def uncertainty(self) -> Volume | None:
-        """Standard deviation of the deformation in mm on the pair's grid; None where the method knows none."""
+        """Uncertainty of the deformation in mm on the pair's grid; None where the method knows none."""
         spread = self.fitted.uncertainty_mm
         return None if spread is None else Volume(spread, self.pair.us.grid)
 
     def uncertainty_at(self, points_mm: ArrayLike) -> NDArray[np.float64]:
-        """That standard deviation at points (n, 3) of the TRUS, LPS mm; NaN outside what was registered."""
+        """That at points (n, 3) of the TRUS, LPS mm; NaN outside what was registered."""
         from scipy.ndimage import map_coordinates
 
         points = np.asarray(points_mm, dtype=np.float64).reshape(-1, 3)
@@ -62,6 +64,39 @@ class Registration:
         return map_coordinates(spread.array.astype(np.float64), index, order=1, mode="constant", cval=np.nan)
 
 
+def methods_for(
+    translation: TranslationMethod | Literal["none", "auto"],
+    registration: RegistrationMethod | Literal["auto"],
+    weights: Weights | None = None,
+) -> tuple[TranslationMethod | Literal["none"], RegistrationMethod]:
+    """What ``auto`` stands for: the one place where that is decided.
+
+    The registration is the trained one where there are weights of one, else self-similarity. Before a network goes the
+    translation that the weights hold, else ACMT, as in the paper; before anything else none.
+    """
+    learned = weights.parts if weights is not None else {}
+    if registration == "auto":
+        registration = learned["registration"].method if "registration" in learned else SELF_SIMILARITY  # type: ignore[assignment]
+    if registration == SURFACES or (translation == "auto" and registration == SELF_SIMILARITY):
+        translation = "none"
+    elif translation == "auto":
+        translation = learned["translation"].method if "translation" in learned else "acmt"  # type: ignore[assignment]
+    return translation, registration  # type: ignore[return-value]
+
+
+def pictures(pair: Pair, translated: Translation | None = None) -> Images:
+    """A pair as registrations see it: translated, or with its own grey levels in [-1, 1]."""
+    from ..registration.pair import Images
+    from ..translation.masking import normalised
+
+    seen = (
+        (translated.mr, translated.us)
+        if translated is not None
+        else (normalised(pair.mr.array, pair.valid), normalised(pair.us.array, pair.valid))
+    )
+    return Images(*seen, pair.valid, pair.us.grid.spacing_mm)
+
+
 def translate(
     pair: Pair,
     *,
@@ -69,6 +104,7 @@ def translate(
     weights: Weights | None = None,
     strict_paper: bool = False,
     sample: bool = False,
+    iterations: int | None = None,
     seed: int = 0,
     device: str = "cpu",
     progress: Progress = SILENT,
@@ -81,32 +117,33 @@ def translate(
         weights: a trained network; without one, or where the weights have none for this, one is fitted to the pair.
         strict_paper: leave out what keeps ACMT's printed losses from collapsing.
         sample: draw one random translation, by the seed; otherwise all noise of the bridge is off.
+        iterations: of the fit; as many as suit one pair if not given.
         seed: of the fit, and of that sample.
         device: of torch.
-        progress: told about the stage ``Translate``.
+        progress: told about every iteration.
 
     Raises:
         InputError: a picture without contrast, weights of another method, or ``strict_paper`` where it has no meaning.
     """
     from ..translation.acmt import AcmtSettings
-    from ..translation.training import translate_pair
+    from ..translation.training import ONE_PAIR, translate_pair
     from ..translation.translating import translate_with
 
     if strict_paper and (method != "acmt" or weights is not None):
         raise InputError("Only a fit of acmt has guards to leave out: drop --strict-paper, or --weights and --method.")
-    translating = progress.named("Translate")
-    pictures = pair.mr.array, pair.us.array, pair.valid
+    both = pair.mr.array, pair.us.array, pair.valid
     trained = weights.part("translation", method) if weights is not None else None
     if trained is not None:
-        return translate_with(trained, *pictures, seed=seed if sample else None, device=device, progress=translating)
+        return translate_with(trained, *both, seed=seed if sample else None, device=device, progress=progress)
     return translate_pair(
-        *pictures,
+        *both,
         method=method,
+        schedule=None if iterations is None else replace(ONE_PAIR, iterations=iterations),
         settings=AcmtSettings(strict_paper=True) if strict_paper else None,
         sample=sample,
         seed=seed,
         device=device,
-        progress=translating,
+        progress=progress,
     )
 
 
@@ -115,8 +152,8 @@ def register(
     us: Volume,
     pair: Pair,
     *,
-    translation: TranslationMethod | Literal["none"] = "acmt",
-    registration: RegistrationMethod = "anatomy-aware",
+    translation: TranslationMethod | Literal["none", "auto"] = "auto",
+    registration: RegistrationMethod | Literal["auto"] = "auto",
     weights: Weights | None = None,
     refine: bool = True,
     incompressible: bool = False,
@@ -125,14 +162,14 @@ def register(
     device: str = "cpu",
     progress: Progress = SILENT,
 ) -> Registration:
-    """Find the deformation on the translated pair and apply it to the original MR.
+    """Find the deformation on the pair, translated or not, and apply it to the original MR.
 
     Args:
         mr: the moving image.
         us: the fixed image.
         pair: both on the networks' grid.
-        translation: what comes before.
-        registration: which network; ``surfaces`` for none, and then nothing is translated either.
+        translation: what comes before; see :func:`methods_for` for ``auto``, here and there.
+        registration: by what; before ``surfaces`` nothing is translated.
         weights: trained networks; what they do not hold is fitted to the pair.
         refine: whether a trained registration is fitted to the pair for a few iterations more.
         incompressible: hold the volume of the tissue, softly.
@@ -144,26 +181,23 @@ def register(
     Raises:
         InputError: weights of another method, or an option that the method has no use for.
     """
-    from ..registration.fitting import register_pair
-    from ..registration.pair import Images
+    from ..registration.fitting import INCOMPRESSIBLE_NEEDS, register_pair
     from ..registration.surfaces import led
-    from ..translation.masking import normalised
 
+    translation, registration = methods_for(translation, registration, weights)
     if registration == SURFACES:
         if incompressible:
-            raise InputError("Only a fit of anatomy-aware can hold the volume: drop --incompressible.")
+            raise InputError(INCOMPRESSIBLE_NEEDS)
         return _by_surfaces(mr, us, pair, guidance, progress.named("Register"))
     translated = None
     if translation != "none":
-        translated = translate(pair, method=translation, weights=weights, seed=seed, device=device, progress=progress)
-    moving, fixed = (
-        (translated.mr, translated.us)
-        if translated
-        else (normalised(pair.mr.array, pair.valid), normalised(pair.us.array, pair.valid))
-    )
+        translating = progress.named("Translate")
+        translated = translate(
+            pair, method=translation, weights=weights, seed=seed, device=device, progress=translating
+        )
     registering = progress.named("Register").part(0.0, 0.9 if guidance is not None and guidance.leads else 1.0)
     fitted = register_pair(
-        Images(moving, fixed, pair.valid, pair.us.grid.spacing_mm, (pair.mr.array, pair.us.array)),
+        pictures(pair, translated),
         registration,
         weights.part("registration", registration) if weights is not None else None,
         refine=refine,

@@ -1,4 +1,4 @@
-"""The registration of the pair at hand: by a network fitted to it, or by a trained one, refined on it or not."""
+"""The registration of the pair at hand: by self-similarity, or by a network that is fitted to it, trained, or both."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from .anatomy_aware import INCOMPRESSIBLE, AnatomyAware
 from .method import Method
 from .methods import method_of, named
 from .pair import FittedDeformation, Images
-from .structure import follow_structure
+from .self_similarity import SELF_SIMILARITY, register_by_self_similarity
 from .training import FieldListener, loaded, register_with, train
 from .uncertainty import uncertainty_mm
+
+INCOMPRESSIBLE_NEEDS = "Only self-similarity and a fit of anatomy-aware can hold the volume: drop --incompressible."
 
 
 def register_pair(
@@ -30,8 +32,6 @@ def register_pair(
 ) -> FittedDeformation:
     """The deformation between two pictures, with its uncertainty where the method knows one.
 
-    Behind a fit of anatomy-aware the original pictures put its field right, where they can (:mod:`.structure`).
-
     Args:
         images: the pair.
         name: the method.
@@ -47,6 +47,10 @@ def register_pair(
         Cancelled: the user asked to stop.
         InputError: there is no such method, the weights are of another, or an option means nothing here.
     """
+    if name == SELF_SIMILARITY and refine:
+        return register_by_self_similarity(
+            images, incompressible=incompressible, device=device, progress=progress, on_field=on_field
+        )
     if part is None and not refine:
         raise InputError(f"There is no trained {name} to take as it is: give --weights, or drop --no-refine.")
     method = named(name)() if part is None else method_of(part).refining()
@@ -55,12 +59,9 @@ def register_pair(
     if part is not None and not refine:
         trained = loaded(part, device=device)
     else:
-        fitting = progress.part(0.0, 0.7)
+        fitting = progress.part(0.0, 0.95)
         trained = train(method, [images], start=part, seed=seed, device=device, progress=fitting, on_field=on_field)
     found = replace(register_with(trained, images, device=device), history=trained.history)
-    if isinstance(method, AnatomyAware) and refine:
-        following, volume = progress.part(0.7, 0.95), method.settings.lambda_volume / method.settings.lambda_sim
-        found = follow_structure(images, found, lambda_volume=volume, device=device, progress=following)
     sampling = progress.part(0.95, 1.0)
     sure = uncertainty_mm(trained, images, found.displacement, seed=seed, device=device, progress=sampling)
     progress.report(1.0)
@@ -69,5 +70,5 @@ def register_pair(
 
 def _incompressible(method: Method, refine: bool) -> Method:
     if not isinstance(method, AnatomyAware) or not refine:
-        raise InputError("Only a fit of anatomy-aware can hold the volume: drop --incompressible.")
+        raise InputError(INCOMPRESSIBLE_NEEDS)
     return AnatomyAware(replace(method.settings, lambda_volume=INCOMPRESSIBLE))

@@ -8,6 +8,7 @@ from .anatomy_aware import AnatomyAware
 from .diffusemorph import DiffuseMorph
 from .fsdiffreg import FSDiffReg
 from .method import Method
+from .self_similarity import SELF_SIMILARITY
 from .voxelmorph import VoxelMorph
 
 METHODS: dict[str, type[Method]] = {m.name: m for m in (AnatomyAware, FSDiffReg, DiffuseMorph, VoxelMorph)}
@@ -20,7 +21,7 @@ def named(name: str) -> type[Method]:
         InputError: there is none.
     """
     if name not in METHODS:
-        raise InputError(f"There is no registration '{name}': choose {', '.join(METHODS)}.")
+        raise InputError(f"There is no registration '{name}': choose {', '.join((SELF_SIMILARITY, *METHODS))}.")
     return METHODS[name]
 
 

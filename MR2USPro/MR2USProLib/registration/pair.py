@@ -19,29 +19,22 @@ class Images:
     """One pair on the networks' grid.
 
     Attributes:
-        moving: (k, j, i) translated MR in [-1, 1].
-        fixed: (k, j, i) translated TRUS in [-1, 1] on the same grid.
+        moving: (k, j, i) MR in [-1, 1], translated or not.
+        fixed: (k, j, i) TRUS in [-1, 1] on the same grid, likewise.
         valid: (k, j, i), where both pictures show something; only there are they compared.
         spacing_mm: voxel size along (i, j, k).
-        untranslated: moving and fixed before their translation, any grey levels; None where there was none.
     """
 
     moving: NDArray[np.float32]
     fixed: NDArray[np.float32]
     valid: NDArray[np.bool_]
     spacing_mm: Sequence[float]
-    untranslated: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
 
     def __post_init__(self) -> None:
         if not self.moving.shape == self.fixed.shape == self.valid.shape:
             raise ValueError(f"{self.moving.shape}, {self.fixed.shape} and {self.valid.shape} are no pair.")
         if not self.valid.any():
             raise InputError("The fixed image shows nothing in the region to register: choose another region or start.")
-
-    @property
-    def originals(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Moving and fixed as the scanners showed them."""
-        return self.untranslated or (self.moving, self.fixed)
 
     def filled(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Both pictures with their own mean where nothing is valid, which tells a network of no edge there."""
@@ -51,12 +44,12 @@ class Images:
 
 @dataclass(frozen=True)
 class SharedStructure:
-    """What both original pictures were found to show alike.
+    """What both pictures were found to show alike.
 
     Attributes:
-        agreement: correlation of both pictures' structures behind the coarse fit, -1 to 1.
+        agreement: correlation of the descriptions of both pictures behind the fit, -1 to 1.
         disagreement_mm: mean distance, in the middle of the region, of the coarse motions that its two halves gave.
-        followed: whether the one is large and the other small enough for the field to be put right by it.
+        followed: whether the one is large and the other small enough for the MR to be moved by it.
     """
 
     agreement: float
@@ -73,7 +66,7 @@ class FittedDeformation:
             moving image at x + u(x).
         inverse: the same for the way back, moving to fixed.
         history: a value of each term of the loss for each iteration; empty where nothing was fitted.
-        uncertainty_mm: (k, j, i) float32, standard deviation of the displacement; None where the method knows none.
+        uncertainty_mm: (k, j, i) float32, of the displacement; None where the method knows none.
         structure: what the original pictures share; None where nobody looked.
     """
 

@@ -1,77 +1,149 @@
-"""A smooth motion with few parameters: a rotation and a stretch, a bend, and a coarse grid of knots on top."""
+"""A smooth motion with few parameters: a shift, a turn, a stretch and a bend, and a coarse grid of knots on top."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
+import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from numpy.typing import NDArray
+from torch import Tensor
 
-from .deformation import integrate, resize
-from .losses import smoothness
+from .deformation import integrate
 
-GRID_MM = 2.0
-"""About the spacing of the grid on which the velocity is followed; it has no detail that a finer one would show."""
+Array = NDArray[np.float64]
+
 KNOTS_MM = 8.0
 UNIT_MM = 25.0
 """Lengths in this unit keep the powers of the polynomial alike in size."""
+POWERS = 10
+"""Polynomials up to the second degree: 1, three of the first, six of the second."""
 
 
-class SmoothFlow(nn.Module):
-    """The diffeomorphism exp(v) of a stationary velocity v in mm.
+class SmoothFlow:
+    """The diffeomorphism exp(v) of a stationary velocity v in mm, linear in its parameters.
 
         v(x) = sum_n c_n p_n(x) + sum_m k_m h_m(x),
 
     with the ten polynomials p up to the second degree about the middle of the region (a shift, the nine linear motions,
-    the bends) and trilinear hats h on knots some ``KNOTS_MM`` apart. The inverse is exp(-v).
+    the bends) and trilinear hats h on knots some ``KNOTS_MM`` apart. The inverse is exp(-v). Parameters are (3, 10) for
+    polynomials alone or (3, 10 + knots), along (i, j, k).
 
-    Args:
-        shape: (k, j, i) of the grid that is registered.
+    Attributes:
+        shape: (k, j, i) of the grid that the velocity is followed on.
         spacing_mm: of it, along (i, j, k).
     """
 
-    positions: Tensor
-    steps_mm: Tensor
+    def __init__(self, shape: Sequence[int], spacing_mm: Sequence[float], device: str = "cpu") -> None:
+        self.shape, self.spacing_mm, self.device = tuple(shape), tuple(spacing_mm), device
+        lengths = [(n - 1) * step for n, step in zip(shape, reversed(self.spacing_mm), strict=True)]
+        knots = coarser(shape, spacing_mm, KNOTS_MM)
+        self._knots_mm = [length / (n - 1) for length, n in zip(lengths, knots, strict=True)]
+        self._hats = [_hats(n, m) for n, m in zip(shape, knots, strict=True)]
+        axes = [np.linspace(-length / 2, length / 2, n) / UNIT_MM for length, n in zip(lengths, shape, strict=True)]
+        k, j, i = np.meshgrid(*axes, indexing="ij")
+        self.powers = np.stack([np.ones_like(i), i, j, k, i * i, j * j, k * k, i * j, j * k, k * i], axis=-1)
 
-    def __init__(self, shape: Sequence[int], spacing_mm: Sequence[float]) -> None:
-        super().__init__()
-        self.full = tuple(shape)
-        lengths = [(n - 1) * step for n, step in zip(shape, reversed(list(spacing_mm)), strict=True)]
-        self.shape = coarse_shape(shape, spacing_mm, GRID_MM)
-        knots = coarse_shape(shape, spacing_mm, KNOTS_MM)
-        axes = [
-            torch.linspace(-length / 2, length / 2, n) / UNIT_MM for length, n in zip(lengths, self.shape, strict=True)
-        ]
-        k, j, i = torch.meshgrid(*axes, indexing="ij")
-        powers = [torch.ones_like(i), i, j, k, i * i, j * j, k * k, i * j, j * k, k * i]
-        self.register_buffer("positions", torch.stack(powers))
-        self.register_buffer("steps_mm", _steps(lengths, self.shape))
-        self.knots_mm = _steps(lengths, knots).flatten().tolist()
-        self.coefficients = nn.Parameter(torch.zeros(3, len(powers)))
-        self.knots = nn.Parameter(torch.zeros(1, 3, *knots))
+    @property
+    def knots(self) -> int:
+        """How many there are."""
+        return int(np.prod([hats.shape[1] for hats in self._hats]))
 
-    def velocity(self) -> Tensor:
-        """(1, 3, depth, height, width) in voxels of its own grid."""
-        polynomial = torch.einsum("cp,pkji->ckji", self.coefficients, self.positions)[None]
-        local = F.interpolate(self.knots, size=self.shape, mode="trilinear", align_corners=True)
-        return (polynomial + local) / self.steps_mm
+    def velocity_mm(self, parameters: Array) -> Array:
+        """(k, j, i, 3)."""
+        found = self.powers @ parameters[:, :POWERS].T
+        if parameters.shape[1] > POWERS:
+            local = parameters[:, POWERS:].T.reshape(*(hats.shape[1] for hats in self._hats), -1)
+            for axis, hats in enumerate(self._hats):
+                local = np.moveaxis(np.tensordot(hats, local, (1, axis)), 0, axis)
+            found = found + local
+        return np.asarray(found)
 
-    def forward(self) -> Tensor:
-        """The displacement (1, 3, depth, height, width) on the grid that is registered, in its voxels."""
-        return resize(integrate(self.velocity()), self.full)
+    def displacement(self, parameters: Array) -> Tensor:
+        """exp(v) in voxels of its own grid, (1, 3, depth, height, width); of the negative parameters, the way back."""
+        voxels = (self.velocity_mm(parameters) / self.spacing_mm).astype(np.float32)
+        velocity = torch.from_numpy(np.ascontiguousarray(np.moveaxis(voxels, -1, 0)))[None].to(self.device)
+        return integrate(velocity)
 
-    def inverse(self) -> Tensor:
-        """The way back, likewise."""
-        return resize(integrate(-self.velocity()), self.full)
+    def gathered(self, forces: Array, count: int) -> Array:
+        """What a force at each voxel, (n, k, j, i), is on each of the first ``count`` parameters: (n, count)."""
+        found = np.einsum("nkji,kjip->np", forces, self.powers)
+        return found if count == POWERS else np.concatenate([found, self._on_knots(forces)], axis=1)
 
-    def roughness(self) -> Tensor:
-        """Eq. 17 for what the knots add."""
-        spacing = torch.tensor(self.knots_mm, device=self.knots.device)
-        return smoothness(self.knots / spacing.view(1, 3, 1, 1, 1), self.knots_mm)
+    def products(self, weights: Array, count: int) -> Array:
+        """Each parameter with each, under a weight for each pair of components.
+
+        Args:
+            weights: (3, 3, k, j, i), symmetric.
+            count: of parameters for each component.
+
+        Returns:
+            (3, count, 3, count): the sum over the voxels of weight times parameter times parameter.
+        """
+        found = np.zeros((3, count, 3, count))
+        for a in range(3):
+            for b in range(a, 3):
+                weighted = weights[a, b][..., None] * self.powers
+                found[a, :POWERS, b, :POWERS] = np.tensordot(self.powers, weighted, ([0, 1, 2], [0, 1, 2]))
+                if count > POWERS:
+                    crossed = self._on_knots(np.moveaxis(weighted, -1, 0))
+                    found[a, :POWERS, b, POWERS:] = crossed
+                    found[a, POWERS:, b, :POWERS] = crossed.T
+                    found[a, POWERS:, b, POWERS:] = self._knots_with_knots(weights[a, b])
+                found[b, :, a, :] = found[a, :, b, :].T
+        return found
+
+    @cached_property
+    def roughness(self) -> Array:
+        """Eq. 17 for what the knots add, as a matrix (knots, knots) for each component."""
+        counts = [hats.shape[1] for hats in self._hats]
+        found = np.zeros((self.knots, self.knots))
+        for axis, n in enumerate(counts):
+            slope = np.diff(np.eye(n), axis=0) / self._knots_mm[axis]
+            parts = [slope.T @ slope if other == axis else np.eye(m) for other, m in enumerate(counts)]
+            found += np.kron(np.kron(parts[0], parts[1]), parts[2]) / (self.knots / n * (n - 1))
+        return found
+
+    def blocks(self, edge_mm: float) -> NDArray[np.intp]:
+        """Which block of so long an edge each voxel is in, along each axis: (3, k, j, i)."""
+        steps = np.array(self.spacing_mm[::-1]).reshape(3, 1, 1, 1)
+        return (np.indices(self.shape) * steps // edge_mm).astype(np.intp)
+
+    def divergence(self, every: int) -> Array:
+        """What each parameter adds to div v, free of units, at every so-manieth voxel: (voxels, 3, 10 + knots)."""
+        found = []
+        for axis, step in ((2, self.spacing_mm[0]), (1, self.spacing_mm[1]), (0, self.spacing_mm[2])):
+            local = [np.gradient(h, step, axis=0) if n == axis else h for n, h in enumerate(self._hats)]
+            powers = np.gradient(self.powers, step, axis=axis)[::every, ::every, ::every]
+            knots = np.einsum("kr,jq,ip->kjirqp", *(h[::every] for h in local))
+            found.append(np.concatenate([powers.reshape(-1, POWERS), knots.reshape(-1, self.knots)], axis=1))
+        return np.stack(found, axis=1)
+
+    def _on_knots(self, forces: Array) -> Array:
+        for hats in reversed(self._hats):  # the last axis goes, and comes back as the second
+            forces = np.tensordot(forces, hats, (3, 0)).transpose(0, 3, 1, 2)
+        return forces.reshape(len(forces), -1)
+
+    @cached_property
+    def _neighbours(self) -> tuple[list[Array], NDArray[np.intp], NDArray[np.intp]]:
+        """For each axis the products of hats that meet, (voxels, pairs); and the two knots of each pair of knots."""
+        pairs = [np.argwhere(abs(np.subtract.outer(*2 * [np.arange(hats.shape[1])])) < 2) for hats in self._hats]
+        products = [h[:, p[:, 0]] * h[:, p[:, 1]] for h, p in zip(self._hats, pairs, strict=True)]
+        counts = [hats.shape[1] for hats in self._hats]
+        one, other = (
+            np.ravel_multi_index(np.meshgrid(*(p[:, n] for p in pairs), indexing="ij"), counts) for n in (0, 1)
+        )
+        return products, one, other
+
+    def _knots_with_knots(self, weight: Array) -> Array:
+        products, one, other = self._neighbours
+        found = np.zeros((self.knots, self.knots))
+        found[one, other] = np.einsum("kji,ip,jq,kr->rqp", weight, *reversed(products), optimize=True)
+        return found
 
 
-def coarse_shape(shape: Sequence[int], spacing_mm: Sequence[float], step_mm: float) -> tuple[int, int, int]:
+def coarser(shape: Sequence[int], spacing_mm: Sequence[float], step_mm: float) -> tuple[int, int, int]:
     """(k, j, i) of a grid over the same corners with about the given spacing, but never finer than the given grid."""
     k, j, i = (
         min(n, max(round((n - 1) * step / step_mm) + 1, 3))
@@ -80,6 +152,7 @@ def coarse_shape(shape: Sequence[int], spacing_mm: Sequence[float], step_mm: flo
     return k, j, i
 
 
-def _steps(lengths_mm: Sequence[float], shape: Sequence[int]) -> Tensor:
-    steps = [length / max(n - 1, 1) for length, n in zip(lengths_mm, shape, strict=True)]
-    return torch.tensor(steps[::-1], dtype=torch.float32).view(1, 3, 1, 1, 1)
+def _hats(voxels: int, knots: int) -> Array:
+    """How much of each knot is at each voxel of an axis, (voxels, knots)."""
+    at = np.linspace(0, knots - 1, voxels)
+    return np.maximum(1 - abs(at[:, None] - np.arange(knots)), 0)

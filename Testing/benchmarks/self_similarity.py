@@ -1,10 +1,10 @@
-"""What following the structure of the original pictures alone makes of simulated pairs, one line a pair.
+"""What the registration by self-similarity makes of simulated pairs, one line a pair.
 
     python3 MR2USPro simulate --cases 12 --out FOLDER
-    python Testing/benchmarks/structure_stage.py FOLDER/cohort.csv [--preset fast] [--every 1]
+    python Testing/benchmarks/self_similarity.py FOLDER/cohort.csv [--preset fast] [--every 1]
 
-The start is that of `evaluate`: hurriedly drawn boxes laid centre on centre. No network runs, so that the stage is seen
-by itself; errors are distances from the truth, in the gland and at the landmarks, in mm.
+The start is that of `evaluate`: hurriedly drawn boxes laid centre on centre. Errors are distances from the truth in the
+gland and at the landmarks, mm; what is not trusted is counted as it is left, at the start.
 """
 
 import argparse
@@ -16,8 +16,8 @@ import numpy as np
 from MR2USProLib.cohorts.cohort import read_cohort
 from MR2USProLib.cohorts.scoring import figures
 from MR2USProLib.cohorts.start import started
-from MR2USProLib.registration.pair import FittedDeformation, Images
-from MR2USProLib.registration.structure import follow_structure
+from MR2USProLib.pipeline import pictures
+from MR2USProLib.registration.self_similarity import register_by_self_similarity
 from MR2USProLib.registration.transforms import composite
 from MR2USProLib.volume import Volume
 
@@ -35,9 +35,7 @@ def main() -> None:
     for case in read_cohort(options.cohort)[:: options.every]:
         start = started(case, preset=options.preset)
         grid, began = start.pair.us.grid, time.process_time()
-        still = np.zeros((*grid.shape, 3), np.float32)
-        images = Images(start.pair.mr.array, start.pair.us.array, start.pair.valid, grid.spacing_mm)
-        found = follow_structure(images, FittedDeformation(still, still))
+        found = register_by_self_similarity(pictures(start.pair))
         seconds, seen = time.process_time() - began, found.structure
         assert seen is not None  # it was looked at
         displacement = Volume(grid.voxels_to_mm(found.displacement), grid)

@@ -1,0 +1,144 @@
+"""Two descriptions of one place are laid on each other: the least squares of their difference under a smooth flow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve
+from torch import Tensor
+
+from ..progress import Progress
+from .deformation import warp
+from .smooth_flow import POWERS, SmoothFlow
+
+Array = NDArray[np.float64]
+
+LAMBDA_SMOOTH = 0.1
+"""Weight of what the knots add (eq. 17)."""
+LAMBDA_PRIOR = 2e-4
+EXPECTED_MM = np.array([8.0] + 3 * [4.0] + 6 * [3.0])
+"""What a shift, a linear motion and a bend are expected to be, in mm so far from the middle as its unit is."""
+DAMPING, LEAST_DAMPING, MORE, LESS = 1e-2, 1e-4, 8.0, 4.0
+TRIALS = 5
+EVERY = 2
+"""Every so-manieth voxel tells of changes of volume: knots lie further apart."""
+DONE = 1e-4
+"""A step that takes a smaller share of the loss is the last."""
+
+
+class Fitted(NamedTuple):
+    """Where a fit ended.
+
+    Attributes:
+        parameters: (3, n) of the flow.
+        loss: there.
+        curvature: (3n, 3n), the Gauss-Newton approximation of half the loss's second derivative.
+        slope: (3n,), half its first derivative.
+        history: the loss at the start and behind each step.
+    """
+
+    parameters: Array
+    loss: float
+    curvature: Array
+    slope: Array
+    history: tuple[float, ...] = ()
+
+
+class Comparison:
+    """Two descriptions on the grid of a flow, and how well they meet under its parameters.
+
+    With w the weights, F the description of the fixed picture, M that of the moving one, and u = exp(v), the loss is
+
+        sum_x w(x) |F(x) - M(x + u(x))|^2 / (12 sum w) + lambda_smooth L_smooth + lambda_volume sum w (div v)^2 / sum w
+
+    and a weak prior on the polynomial. A velocity without divergence changes no volume.
+
+    Args:
+        flow: the motion.
+        pictures: descriptions of the moving and of the fixed one, (1, channels, depth, height, width).
+        weight: (1, 1, depth, height, width).
+        lambda_volume: weight of changes of volume.
+    """
+
+    def __init__(
+        self, flow: SmoothFlow, pictures: tuple[Tensor, Tensor], weight: Tensor, lambda_volume: float = 0.0
+    ) -> None:
+        moving, fixed = pictures
+        self.flow, self.fixed, self.channels = flow, fixed[0], moving.shape[1]
+        slopes = torch.gradient(moving, dim=(4, 3, 2))
+        slope = torch.stack([x / step for x, step in zip(slopes, flow.spacing_mm, strict=True)], dim=2)
+        self._moving = torch.cat([moving, slope.flatten(1, 2)], dim=1)
+        self._share = weight[0, 0] / weight.sum()
+        self.lambda_volume = lambda_volume
+
+    def minimised(
+        self,
+        start: Array,
+        steps: int,
+        progress: Progress,
+        message: str,
+        on_step: Callable[[Array], None] = lambda parameters: None,
+    ) -> Fitted:
+        """Follow Levenberg and Marquardt from a start, at most so many steps; each tells its parameters.
+
+        Raises:
+            Cancelled: the user asked to stop.
+        """
+        at, damping = self._looked(start), DAMPING
+        history = [at.loss]
+        for _ in progress.steps(steps, message):
+            scale = np.diag(at.curvature) + 1e-9 * np.trace(at.curvature) / len(at.curvature)
+            for _trial in range(TRIALS):
+                factor = cho_factor(at.curvature + np.diag(damping * scale), check_finite=False)
+                move = cho_solve(factor, at.slope, check_finite=False).reshape(start.shape)
+                tried = self._looked(at.parameters - move)
+                if tried.loss < at.loss:
+                    break
+                damping *= MORE
+            else:
+                break
+            gained, at, damping = at.loss - tried.loss, tried, max(damping / LESS, LEAST_DAMPING)
+            history.append(at.loss)
+            progress.values(difference=at.loss)
+            on_step(at.parameters)
+            if gained < DONE * at.loss:
+                break
+        progress.report(1.0)
+        return at._replace(history=tuple(history))
+
+    def _looked(self, parameters: Array) -> Fitted:
+        """The loss and its derivatives; how the flow changes with its parameters is taken as it is at rest."""
+        seen = warp(self._moving, self.flow.displacement(parameters))[0]
+        difference = seen[: self.channels] - self.fixed
+        slope = seen[self.channels :].unflatten(0, (self.channels, 3))
+        share = self._share / self.channels
+        weights = torch.einsum("cakji,cbkji->abkji", slope, slope) * share
+        pull = ((slope * difference[:, None]).sum(dim=0) * share).double().cpu().numpy()
+        count = parameters.shape[1]
+        held = self._held(count)
+        bent = held @ parameters.ravel()
+        return Fitted(
+            parameters,
+            float((difference.square().sum(dim=0) * share).sum()) + float(parameters.ravel() @ bent),
+            self.flow.products(weights.double().cpu().numpy(), count).reshape(3 * count, -1) + held,
+            self.flow.gathered(pull, count).ravel() + bent,
+        )
+
+    @cache  # noqa: B019  # lives as long as the comparison
+    def _held(self, count: int) -> Array:
+        """What is charged beside the pictures' difference, as a matrix (3 count, 3 count)."""
+        found = np.zeros((3, count, 3, count))
+        for a in range(3):
+            found[a, range(POWERS), a, range(POWERS)] = LAMBDA_PRIOR / EXPECTED_MM**2
+            if count > POWERS:
+                found[a, POWERS:, a, POWERS:] = LAMBDA_SMOOTH * self.flow.roughness
+        if self.lambda_volume:
+            spread = self.flow.divergence(EVERY)[..., :count].reshape(-1, 3 * count)
+            share = self._share.cpu().numpy()[::EVERY, ::EVERY, ::EVERY].ravel().astype(np.float64)
+            found += self.lambda_volume * (spread.T @ (spread * (share / share.sum())[:, None])).reshape(found.shape)
+        return found.reshape(3 * count, 3 * count)
