@@ -261,8 +261,21 @@ def test_a_finder_learns_from_the_boxes_of_the_training_cases_alone(tmp_path):
 
 def test_only_the_start_has_no_translation():
     assert str(Method.named("finder")) == "none+finder"
-    with pytest.raises(InputError, match="or give one of finder, surfaces"):
+    with pytest.raises(InputError, match="or give one of finder, surfaces, register"):
         Method.named("acmt+finder")
+
+
+def test_what_register_does_by_itself_needs_no_training_where_boxes_are_few(tmp_path, monkeypatch):
+    monkeypatch.setitem(pairing.SHAPES, "fast", (16, 32, 32))
+    cohort = write_cohort(tmp_path, 2, patients=2)
+    run(out=tmp_path / "out", cohort=cohort, methods=("register",), folds=2, device="cpu", threads=1)
+    rows = {(row["case"], row["method"]): row for row in rows_of(tmp_path / "out")}
+    for case in ("a0", "a1"):
+        start, found = (rows[case, name] for name in ("start", "none+register"))
+        assert float(found["dsc"]) > float(start["dsc"])
+        assert float(found["tre_mm"]) < float(start["tre_mm"])
+        assert float(found["folding"]) == 0
+    assert not list((tmp_path / "out").glob("weights/**/*.safetensors"))
 
 
 def test_the_masks_of_the_labels_bring_the_glands_together(tmp_path):

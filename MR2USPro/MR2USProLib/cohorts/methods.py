@@ -17,7 +17,9 @@ FINDER = "finder"
 """The start alone, from boxes, as a cohort's boxes taught it; no translation goes before it."""
 SURFACES = "surfaces"
 """What the glands' masks alone make of it, where the labels have them; none goes before this one either."""
-FROM_BOXES = (FINDER, SURFACES)
+REGISTER = "register"
+"""What ``mr2us register`` does by itself with a box in each image: the finder's start, and self-similarity from it."""
+FROM_BOXES = (FINDER, SURFACES, REGISTER)
 """Those that learn nothing but where a gland lies in its box, and how it is turned."""
 
 
@@ -74,8 +76,9 @@ TABLE_II = tuple(
             "acmt+fsdiffreg",
             "acmt+anatomy-aware",
             "none+self-similarity",
+            "register",
         ),
     )
 )
 """What the paper crosses in its Table II, ending with MR2US-Pro; before them the rivals that everyone has, behind them
-what `register` does by itself."""
+what ``register`` does by itself, from the start that all have and from its own."""

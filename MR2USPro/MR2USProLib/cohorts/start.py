@@ -118,6 +118,21 @@ def found_start(case: Started, part: Part | None) -> Found:
     )
 
 
+def registered(case: Started, found: Found, preset: pipeline.Preset, device: str, progress: Progress) -> sitk.Transform:
+    """Where the program's own registration brings the MR from a start that was found, fixed to moving points, LPS mm.
+
+    Raises:
+        Cancelled: the user asked to stop.
+    """
+    pair = case.pair
+    if case.boxes is not None and found.recognised:
+        box = case.boxes[1].region_mm
+        pair = pipeline.pair_up(case.mr, case.us, initial=found.transform, region_mm=box, preset=preset)
+    return pipeline.register(
+        case.mr, case.us, pair, translation="none", registration="self-similarity", device=device, progress=progress
+    ).transform
+
+
 def met_surfaces(case: Started, part: Part | None) -> sitk.Transform:
     """Where masks of both glands alone bring the MR, fixed to moving points, LPS mm; the masks are the labels' glands.
 

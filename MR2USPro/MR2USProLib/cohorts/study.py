@@ -22,9 +22,9 @@ from ..progress import Progress
 from ..volume import Volume
 from ..weights import Part, Role
 from .cohort import Case, folds
-from .methods import FINDER, FROM_BOXES, START, SURFACES, Method
+from .methods import FINDER, FROM_BOXES, REGISTER, START, SURFACES, Method
 from .resuming import check_same, identity, remember
-from .start import Started, found_start, learn_start, met_surfaces, started
+from .start import Started, found_start, learn_start, met_surfaces, registered, started
 from .study_files import StudyFiles, checkpoint
 from .training import (
     TranslatedPair,
@@ -204,7 +204,7 @@ class Study:
         # The finder first: what it sees judges the others.
         for method in sorted(self.methods, key=lambda method: method.registration != FINDER):
             name = str(method)
-            if method.learns and not plan.fit_only:
+            if self._learns(n, method):
                 yield Piece(f"{of}training {name}", files.weights(n, name), TRAINING, self._learning_behind(n, method))
             cost = FITTING if method.fits and (plan.fit_only or plan.refine) else APPLYING
             for case in fold:
@@ -272,16 +272,28 @@ class Study:
     def _finding(self, n: int, case: Case, method: Method) -> Callable[[Progress], None]:
         def work(progress: Progress) -> None:
             at_start, begun = self.started(case), time.perf_counter()
-            part = self._part(n, str(method), "finder")
+            part = self._part(n, str(method), "finder") if self._learns(n, method) else None
             if method.registration == SURFACES:
-                transform = met_surfaces(at_start, part)
-                seconds, glands = time.perf_counter() - begun, self._seen(n, case)
+                transform, glands = met_surfaces(at_start, part), self._seen(n, case)
             else:
                 found = found_start(at_start, part)
-                transform, seconds, glands = found.transform, time.perf_counter() - begun, found.glands
-            self._measure(case, str(method), transform, seconds, glands, progress)
+                transform, glands = found.transform, found.glands
+                if method.registration == REGISTER:
+                    how = self.plan.preset, self.device, progress.part(0.0, 0.9)
+                    transform = registered(at_start, found, *how)
+            seconds = time.perf_counter() - begun
+            self._measure(case, str(method), transform, seconds, glands, progress.part(0.9, 1.0))
 
         return work
+
+    def _learns(self, n: int, method: Method) -> bool:
+        """Whether a fold teaches the method anything: ``register`` has a finder of its own where boxes are too few."""
+        from ..registration.finder_training import LEAST_PAIRS
+
+        if method.registration == REGISTER:
+            boxed = [case for case in self.training_cases(n) if case.mr_label and case.us_label]
+            return not self.plan.fit_only and len(boxed) >= LEAST_PAIRS
+        return method.learns and not self.plan.fit_only
 
     def _translations_of(
         self, n: int, name: str, pairs: Sequence[pipeline.Pair], progress: Progress
