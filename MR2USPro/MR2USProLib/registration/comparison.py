@@ -18,7 +18,7 @@ from .smooth_flow import POWERS, SmoothFlow
 
 Array = NDArray[np.float64]
 
-LAMBDA_SMOOTH = 0.1
+LAMBDA_SMOOTH = 0.03
 """Weight of what the knots add (eq. 17)."""
 LAMBDA_PRIOR = 2e-4
 EXPECTED_MM = np.array([8.0] + 3 * [4.0] + 6 * [3.0])

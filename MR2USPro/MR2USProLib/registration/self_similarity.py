@@ -16,15 +16,15 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, map_coordinates
 from torch import Tensor
 
 from ..progress import SILENT, Progress
 from .comparison import Comparison
-from .deformation import resize, warp
+from .deformation import warp
 from .first_look import starts
 from .mind import self_similarity
-from .pair import FittedDeformation, Images, SharedStructure, to_array
+from .pair import FittedDeformation, Images, SharedStructure
 from .smooth_flow import POWERS, SmoothFlow, coarser
 
 if TYPE_CHECKING:
@@ -131,9 +131,6 @@ def register_by_self_similarity(
     history: list[float] = []
     parameters = np.concatenate([mean, np.zeros((3, flow.knots))], axis=1)
 
-    def offered(now: Array) -> None:
-        on_field(partial(_field, flow, now, shape))
-
     shared = disagreement <= MOST_DISAGREEMENT_MM
     for description, steps, share in (
         (coarse, COARSE_STEPS, progress.part(0.45, 0.65)),
@@ -170,8 +167,12 @@ def register_by_self_similarity(
 
 
 def _field(flow: SmoothFlow, parameters: Array, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """(k, j, i, 3) in voxels of a grid of another shape."""
-    return to_array(resize(flow.displacement(parameters), shape), shape)
+    """(k, j, i, 3) in voxels of a grid of another shape, by a cubic spline, which has no kinks."""
+    places = np.meshgrid(*(np.linspace(0, n - 1, m) for n, m in zip(flow.shape, shape, strict=True)), indexing="ij")
+    scale = [(m - 1) / max(n - 1, 1) for n, m in zip(reversed(flow.shape), reversed(shape), strict=True)]
+    own = flow.displacement(parameters)[0].cpu().numpy()
+    found = [map_coordinates(part, places, order=3, mode="nearest") * s for part, s in zip(own, scale, strict=True)]
+    return np.stack(found, axis=-1).astype(np.float32)
 
 
 def _agreement(one: Tensor, other: Tensor, weight: Tensor) -> float:

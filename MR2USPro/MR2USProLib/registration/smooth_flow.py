@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
 from .deformation import integrate
@@ -15,6 +16,8 @@ from .deformation import integrate
 Array = NDArray[np.float64]
 
 KNOTS_MM = 8.0
+ROUND_MM = 5.0
+"""Standard deviation of the Gaussian that takes the edge off the hats: without it the motion bends in steps."""
 UNIT_MM = 25.0
 """Lengths in this unit keep the powers of the polynomial alike in size."""
 POWERS = 10
@@ -27,8 +30,8 @@ class SmoothFlow:
         v(x) = sum_n c_n p_n(x) + sum_m k_m h_m(x),
 
     with the ten polynomials p up to the second degree about the middle of the region (a shift, the nine linear motions,
-    the bends) and trilinear hats h on knots some ``KNOTS_MM`` apart. The inverse is exp(-v). Parameters are (3, 10) for
-    polynomials alone or (3, 10 + knots), along (i, j, k).
+    the bends) and hats h on knots some ``KNOTS_MM`` apart, rounded off. The inverse is exp(-v). Parameters are (3, 10)
+    for polynomials alone or (3, 10 + knots), along (i, j, k).
 
     Attributes:
         shape: (k, j, i) of the grid that the velocity is followed on.
@@ -41,6 +44,10 @@ class SmoothFlow:
         knots = coarser(shape, spacing_mm, KNOTS_MM)
         self._knots_mm = [length / (n - 1) for length, n in zip(lengths, knots, strict=True)]
         self._hats = [_hats(n, m) for n, m in zip(shape, knots, strict=True)]
+        self._bumps = [
+            gaussian_filter1d(hats, ROUND_MM / step, axis=0, mode="nearest")
+            for hats, step in zip(self._hats, reversed(self.spacing_mm), strict=True)
+        ]
         axes = [np.linspace(-length / 2, length / 2, n) / UNIT_MM for length, n in zip(lengths, shape, strict=True)]
         k, j, i = np.meshgrid(*axes, indexing="ij")
         self.powers = np.stack([np.ones_like(i), i, j, k, i * i, j * j, k * k, i * j, j * k, k * i], axis=-1)
@@ -55,8 +62,8 @@ class SmoothFlow:
         found = self.powers @ parameters[:, :POWERS].T
         if parameters.shape[1] > POWERS:
             local = parameters[:, POWERS:].T.reshape(*(hats.shape[1] for hats in self._hats), -1)
-            for axis, hats in enumerate(self._hats):
-                local = np.moveaxis(np.tensordot(hats, local, (1, axis)), 0, axis)
+            for axis, bumps in enumerate(self._bumps):
+                local = np.moveaxis(np.tensordot(bumps, local, (1, axis)), 0, axis)
             found = found + local
         return np.asarray(found)
 
@@ -69,10 +76,10 @@ class SmoothFlow:
     def gathered(self, forces: Array, count: int) -> Array:
         """What a force at each voxel, (n, k, j, i), is on each of the first ``count`` parameters: (n, count)."""
         found = np.einsum("nkji,kjip->np", forces, self.powers)
-        return found if count == POWERS else np.concatenate([found, self._on_knots(forces)], axis=1)
+        return found if count == POWERS else np.concatenate([found, self._on_knots(forces, self._bumps)], axis=1)
 
     def products(self, weights: Array, count: int) -> Array:
-        """Each parameter with each, under a weight for each pair of components.
+        """Each parameter with each, under a weight for each pair of components; knots as hats, which fewer others meet.
 
         Args:
             weights: (3, 3, k, j, i), symmetric.
@@ -87,7 +94,7 @@ class SmoothFlow:
                 weighted = weights[a, b][..., None] * self.powers
                 found[a, :POWERS, b, :POWERS] = np.tensordot(self.powers, weighted, ([0, 1, 2], [0, 1, 2]))
                 if count > POWERS:
-                    crossed = self._on_knots(np.moveaxis(weighted, -1, 0))
+                    crossed = self._on_knots(np.moveaxis(weighted, -1, 0), self._hats)
                     found[a, :POWERS, b, POWERS:] = crossed
                     found[a, POWERS:, b, :POWERS] = crossed.T
                     found[a, POWERS:, b, POWERS:] = self._knots_with_knots(weights[a, b])
@@ -114,15 +121,16 @@ class SmoothFlow:
         """What each parameter adds to div v, free of units, at every so-manieth voxel: (voxels, 3, 10 + knots)."""
         found = []
         for axis, step in ((2, self.spacing_mm[0]), (1, self.spacing_mm[1]), (0, self.spacing_mm[2])):
-            local = [np.gradient(h, step, axis=0) if n == axis else h for n, h in enumerate(self._hats)]
+            local = [np.gradient(h, step, axis=0) if n == axis else h for n, h in enumerate(self._bumps)]
             powers = np.gradient(self.powers, step, axis=axis)[::every, ::every, ::every]
             knots = np.einsum("kr,jq,ip->kjirqp", *(h[::every] for h in local))
             found.append(np.concatenate([powers.reshape(-1, POWERS), knots.reshape(-1, self.knots)], axis=1))
         return np.stack(found, axis=1)
 
-    def _on_knots(self, forces: Array) -> Array:
-        for hats in reversed(self._hats):  # the last axis goes, and comes back as the second
-            forces = np.tensordot(forces, hats, (3, 0)).transpose(0, 3, 1, 2)
+    @staticmethod
+    def _on_knots(forces: Array, shares: list[Array]) -> Array:
+        for share in reversed(shares):  # the last axis goes, and comes back as the second
+            forces = np.tensordot(forces, share, (3, 0)).transpose(0, 3, 1, 2)
         return forces.reshape(len(forces), -1)
 
     @cached_property
