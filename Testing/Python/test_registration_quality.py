@@ -51,7 +51,7 @@ def test_doubts_name_what_speaks_against_a_result():
     assert "overlap by 0.55 only" in Quality(0.55, 0.55, 0.2, 0.0, 1.0).doubts[0]
     assert "folds" in Quality(0.9, 0.9, 0.2, 0.001, 1.0).doubts[0]
     assert "leads 4.0 mm away" in Quality(0.9, 0.9, 4.0, 0.0, 1.0).doubts[0]
-    assert "differ by 5.0 mm" in Quality(0.9, 0.9, 0.2, 0.0, 5.0).doubts[0]
+    assert "uncertainty is 5.0 mm" in Quality(0.9, 0.9, 0.2, 0.0, 5.0).doubts[0]
 
 
 def test_detour_is_nothing_for_an_inverse_and_the_error_of_one_that_is_not():

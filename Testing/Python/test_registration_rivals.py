@@ -179,7 +179,7 @@ def test_they_find_a_shift(method, iterations):
 
 
 def test_an_unknown_name_is_refused_in_a_sentence():
-    with pytest.raises(InputError, match="There is no registration 'other': choose anatomy-aware"):
+    with pytest.raises(InputError, match="There is no registration 'other': choose self-similarity"):
         named("other")
 
 
