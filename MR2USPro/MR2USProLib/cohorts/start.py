@@ -129,7 +129,14 @@ def registered(case: Started, found: Found, preset: pipeline.Preset, device: str
         box = case.boxes[1].region_mm
         pair = pipeline.pair_up(case.mr, case.us, initial=found.transform, region_mm=box, preset=preset)
     return pipeline.register(
-        case.mr, case.us, pair, translation="none", registration="self-similarity", device=device, progress=progress
+        case.mr,
+        case.us,
+        pair,
+        translation="none",
+        registration="self-similarity",
+        glands=found.glands,
+        device=device,
+        progress=progress,
     ).transform
 
 

@@ -160,6 +160,7 @@ def run(
                 refine=refine,
                 incompressible=incompressible,
                 guidance=guidance,
+                glands=None if found is None else found.glands,
                 seed=seed,
                 device=place,
                 progress=progress,

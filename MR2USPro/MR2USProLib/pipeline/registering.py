@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from ..registration.guidance import Guidance
     from ..registration.pair import FittedDeformation, Images
+    from ..registration.quality import Glands
     from ..translation.translating import Translation
     from ..weights import Weights
 
@@ -158,6 +159,7 @@ def register(
     refine: bool = True,
     incompressible: bool = False,
     guidance: Guidance | None = None,
+    glands: Glands | None = None,
     seed: int = 0,
     device: str = "cpu",
     progress: Progress = SILENT,
@@ -174,6 +176,7 @@ def register(
         refine: whether a trained registration is fitted to the pair for a few iterations more.
         incompressible: hold the volume of the tissue, softly.
         guidance: masks of both glands and landmark pairs, which have the last word.
+        glands: both, as they are seen in their boxes; self-similarity that would part them is not followed.
         seed: of the fits and of the samples.
         device: of torch.
         progress: told about the stages ``Translate`` and ``Register``.
@@ -182,6 +185,8 @@ def register(
         InputError: weights of another method, or an option that the method has no use for.
     """
     from ..registration.fitting import INCOMPRESSIBLE_NEEDS, register_pair
+    from ..registration.pair import FittedDeformation
+    from ..registration.quality import LOST_OVERLAP
     from ..registration.surfaces import led
 
     translation, registration = methods_for(translation, registration, weights)
@@ -207,6 +212,11 @@ def register(
         progress=registering,
         on_field=lambda field: registering.preview(lambda: _deformed(pair.mr, field())),
     )
+    if glands is not None and fitted.structure is not None and fitted.structure.followed:
+        moved = _applied(mr, us, pair, translated, fitted).transform
+        if glands.overlap(moved) < glands.overlap(pair.initial) - LOST_OVERLAP:
+            still = np.zeros_like(fitted.displacement)
+            fitted = FittedDeformation(still, still, structure=replace(fitted.structure, followed=False))
     if guidance is not None:
         fitted = led(fitted, pair.us.grid, pair.initial, guidance, progress.named("Register").part(0.9, 1.0))
     return _applied(mr, us, pair, translated, fitted)
