@@ -213,7 +213,7 @@ def register(
         on_field=lambda field: registering.preview(lambda: _deformed(pair.mr, field())),
     )
     if glands is not None and fitted.structure is not None and fitted.structure.followed:
-        moved = _applied(mr, us, pair, translated, fitted).transform
+        moved = _whole(us, pair, fitted)
         if glands.overlap(moved) < glands.overlap(pair.initial) - LOST_OVERLAP:
             still = np.zeros_like(fitted.displacement)
             fitted = FittedDeformation(still, still, structure=replace(fitted.structure, followed=False))
@@ -240,11 +240,18 @@ def _by_surfaces(mr: Volume, us: Volume, pair: Pair, guidance: Guidance | None, 
 def _applied(
     mr: Volume, us: Volume, pair: Pair, translated: Translation | None, fitted: FittedDeformation
 ) -> Registration:
-    from ..registration.transforms import composite, warp
+    from ..registration.transforms import warp
+
+    transform = _whole(us, pair, fitted)
+    return Registration(pair, translated, fitted, transform, warp(mr, us.grid, transform))
+
+
+def _whole(us: Volume, pair: Pair, fitted: FittedDeformation) -> sitk.Transform:
+    """Fixed points to moving points, LPS mm: the start and the deformation behind it."""
+    from ..registration.transforms import composite
 
     displacement = Volume(pair.us.grid.voxels_to_mm(fitted.displacement), pair.us.grid)
-    transform = composite(pair.initial, displacement, us.grid)
-    return Registration(pair, translated, fitted, transform, warp(mr, us.grid, transform))
+    return composite(pair.initial, displacement, us.grid)
 
 
 def _deformed(mr: Volume, displacement: NDArray[np.float32]) -> Volume:
