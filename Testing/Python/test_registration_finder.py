@@ -1,6 +1,5 @@
 """The finder: what roughly drawn boxes of a cohort teach, and that it leaves alone what it does not know."""
 
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +9,14 @@ import SimpleITK as sitk
 from MR2USProLib.errors import InputError
 from MR2USProLib.registration.boxes import Box, centred
 from MR2USProLib.registration.finder import find
-from MR2USProLib.registration.finder_training import BoxedPair, from_part, learn_finder, to_part
+from MR2USProLib.registration.finder_training import (
+    BoxedPair,
+    from_part,
+    learn_finder,
+    own_finder,
+    serves,
+    to_part,
+)
 from MR2USProLib.volume import Grid, Volume
 from MR2USProLib.weights import Part, Weights, read_weights, write_weights
 
@@ -141,8 +147,29 @@ def test_few_pairs_teach_nothing():
         learned(range(3))
 
 
-def test_the_weights_that_come_with_the_program_are_a_finder():
-    from MR2USProLib.pipeline import pairing
+def test_one_that_knows_more_serves_unless_it_has_seen_what_it_is_tested_on(finder):
+    def boxed(*seeds):
+        return [BoxedPair.of(*drawn_pair(seed)[0]) for seed in seeds]
 
-    assert Path(pairing.FINDER_WEIGHTS).is_file()
-    assert from_part(read_weights(pairing.FINDER_WEIGHTS).parts["finder"]).mirror == 1
+    others = boxed(*range(100, 110))
+    assert serves(finder, others)
+    assert not serves(finder, boxed(*range(100, 117)))  # they could teach more
+    assert not serves(finder, others, tested=boxed(3))
+    assert not serves(finder, boxed(*range(10)))
+    assert not serves(from_part(own_finder()), others)  # it does not know such pictures
+    kept = from_part(to_part(finder))
+    assert not serves(kept, others, tested=boxed(3))
+
+
+def test_a_picture_is_known_again_in_another_type_of_voxel(finder):
+    pair = drawn_pair(3)[0]
+    whole = [Volume(np.rint(image.array), image.grid) for image in pair[:2]]
+    small = Volume(whole[0].array.astype(np.int16), whole[0].grid)
+    marks = {BoxedPair.of(mr, whole[1], pair.mr_box, pair.us_box).fingerprint for mr in (whole[0], small)}
+    assert len(marks) == 1
+
+
+def test_the_weights_that_come_with_the_program_are_a_finder():
+    own = from_part(own_finder())
+    assert own.mirror == 1
+    assert len(own.seen) == 79

@@ -79,16 +79,33 @@ def started(case: Case, *, preset: pipeline.Preset, initial: str = "none", seed:
     return Started(case, mr, us, moving, fixed, boxes, truth, pair)
 
 
-def learn_start(cases: Sequence[Started], seed: int = 0, progress: Progress = SILENT) -> Part:
-    """What the boxes of a cohort teach about where glands lie; labels teach it nothing.
+def learn_start(
+    cases: Sequence[Started], tested: Sequence[Started], seed: int = 0, progress: Progress = SILENT
+) -> Part:
+    """What is known of where glands lie: the program's own finder, or what the boxes of a cohort teach.
+
+    Labels teach nothing. The program's own is taken where it has seen none of the cases and knows more than they could
+    teach; see :func:`..registration.finder_training.serves`.
+
+    Args:
+        cases: to learn from.
+        tested: those on which it will be tested.
+        seed: of how the boxes are moved.
+        progress: told about every pair.
 
     Raises:
         InputError: too few of the cases have boxes.
         Cancelled: the user asked to stop.
     """
-    from ..registration.finder_training import BoxedPair, learn_finder, to_part
+    from ..registration.finder_training import BoxedPair, from_part, learn_finder, own_finder, serves, to_part
 
-    pairs = [BoxedPair.of(case.mr, case.us, *case.boxes) for case in cases if case.boxes is not None]
+    pairs, others = (
+        [BoxedPair.of(case.mr, case.us, *case.boxes) for case in some if case.boxes is not None]
+        for some in (cases, tested)
+    )
+    own = own_finder()
+    if serves(from_part(own), pairs, others):
+        return own
     return to_part(learn_finder(pairs, seed=seed, progress=progress))
 
 

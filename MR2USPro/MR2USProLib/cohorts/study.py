@@ -264,7 +264,8 @@ class Study:
 
     def _learning_finder(self, n: int, method: Method) -> Callable[[Progress], None]:
         def work(progress: Progress) -> None:
-            part = learn_start([self.started(case) for case in self.training_cases(n)], self.plan.seed, progress)
+            teaching, tested = ([self.started(case) for case in of] for of in (self.training_cases(n), self.folds[n]))
+            part = learn_start(teaching, tested, self.plan.seed, progress)
             self.files.keep_network(n, str(method), "finder", part)
 
         return work

@@ -48,7 +48,8 @@ def run(
 ) -> Record:
     """Train on all pairs of a cohort and write ``weights.safetensors``, the losses and the reports to ``out``.
 
-    Where eight cases have labels, boxes drawn around their glands teach where glands lie in such boxes too.
+    Where eight cases have labels, boxes drawn around their glands teach where glands lie in such boxes too, unless the
+    program's own finder knows more of such glands.
 
     While it runs it is kept in ``out/checkpoints``; a training that was cancelled or killed goes on from there, to the
     very result that it would have had without the break.
@@ -80,7 +81,7 @@ def run(
     ):
         if chosen not in known:
             raise InputError(f"There is no method '{chosen}' ({option}): choose one of {', '.join(known)}.")
-    from ..registration.finder_training import LEAST_PAIRS, learn_finder, to_part
+    from ..registration.finder_training import LEAST_PAIRS, from_part, learn_finder, own_finder, serves, to_part
 
     cases = read_cohort(cohort)
     place = prepare(device, threads)
@@ -118,7 +119,7 @@ def run(
                 "registration", lambda how: learn_registration(registration, images, **how), learning.part(0.1, 1.0)
             )
         finder: Part | None = None
-        if len(boxed) >= LEAST_PAIRS:
+        if len(boxed) >= LEAST_PAIRS and not serves(from_part(own_finder()), boxed):
             with record.timed("finder"):
                 finder = to_part(learn_finder(boxed, seed=seed, progress=progress.named("Start")))
         _write(out, learned, finder, record, len(cases))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -23,9 +22,6 @@ Preset = Literal["fast", "balanced", "paper"]
 
 SHAPES: dict[str, tuple[int, int, int]] = {"fast": (32, 64, 64), "balanced": (48, 96, 96), "paper": (64, 128, 128)}
 """Voxels (k, j, i) of the grid on which the networks work; the last is the paper's."""
-
-FINDER_WEIGHTS = Path(__file__).parents[1] / "registration" / "finder.safetensors"
-"""What boxes around the glands of 79 public pairs taught."""
 
 FEWEST_SLICES = 6
 
@@ -109,15 +105,14 @@ def find_start(
     """
     from ..registration.boxes import Box
     from ..registration.finder import find
-    from ..registration.finder_training import from_part
+    from ..registration.finder_training import from_part, own_finder
     from ..registration.initial import initial_transform
-    from ..weights import read_weights
 
     box = Box.of(region_mm)
     region = us.grid.cropped_to(box.low_mm, box.high_mm)
     pose = initial_transform(initial, mr, us, region) if isinstance(initial, str) else initial
     part = weights.parts.get("finder") if weights is not None else None
-    finder = from_part(part or read_weights(FINDER_WEIGHTS).parts["finder"])
+    finder = from_part(part or own_finder())
     return find(finder, mr, us, pose, box, Box.of(mr_region_mm) if mr_region_mm else None)
 
 

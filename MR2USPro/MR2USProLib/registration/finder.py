@@ -95,6 +95,7 @@ class Finder:
         growth: (3,), mean logarithm of the MR's size against the TRUS's.
         mirror: the axis along which the anatomy is its own mirror image (left to right).
         tilt_deg: rotation about that axis from the TRUS to the MR.
+        seen: fingerprints of the MRs that it learned from, so that nobody tests it on them.
     """
 
     mr: View
@@ -102,6 +103,7 @@ class Finder:
     growth: Array
     mirror: int
     tilt_deg: float
+    seen: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

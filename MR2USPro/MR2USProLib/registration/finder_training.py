@@ -10,8 +10,10 @@ and not of what surrounds them, which moves by itself; what a single pair says o
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,11 +21,13 @@ import numpy as np
 from ..errors import InputError
 from ..progress import SILENT, Progress
 from ..volume import Volume
-from ..weights import Part
+from ..weights import Part, read_weights
 from .boxes import MARGIN_MM, Box
-from .finder import SAMPLES, Array, Finder, Picture, Sides, View, sides_of, stretched, swapped, tilt
+from .finder import LEAST_LIKENESS, SAMPLES, Array, Finder, Picture, Sides, View, sides_of, stretched, swapped, tilt
 
 METHOD = "ridge"
+OWN = Path(__file__).with_name("finder.safetensors")
+"""What boxes around the glands of 79 public pairs taught."""
 LEAST_PAIRS = 8
 JITTER_MM = 3.0
 DRAWINGS = 16
@@ -47,23 +51,27 @@ class BoxedPair:
     Attributes:
         pictures: MR and TRUS.
         sides: of the glands' boxes there.
+        fingerprint: of the MR's grey values, in whatever file and type they were kept.
     """
 
     pictures: tuple[Picture, Picture]
     sides: tuple[Sides, Sides]
+    fingerprint: str
 
     @staticmethod
     def of(mr: Volume, us: Volume, mr_box: Box, us_box: Box) -> BoxedPair:
         """The pair in these images, with boxes drawn 10 mm too large."""
         wide = [Box(box.low_mm - box.size_mm, box.high_mm + box.size_mm) for box in (mr_box, us_box)]
         one, other = (sides_of(box, _AXES, MARGIN_MM) for box in (mr_box, us_box))
-        return BoxedPair((Picture(mr, wide[0]), Picture(us, wide[1])), (one, other))
+        fingerprint = hashlib.sha256(np.ascontiguousarray(mr.array, np.float32).tobytes()).hexdigest()[:16]
+        return BoxedPair((Picture(mr, wide[0]), Picture(us, wide[1])), (one, other), fingerprint)
 
     def bettered(self, mr: View, us: View, mirror: int) -> BoxedPair:
         """The pair with its boxes where the pictures say that the glands are."""
         (mr_picture, us_picture), (mr_sides, us_sides) = self.pictures, self.sides
         one = mr.corrected(mr_picture, mr_sides, _AXES, mirror)
-        return BoxedPair(self.pictures, (one, us.corrected(us_picture, us_sides, _AXES, mirror)))
+        other = us.corrected(us_picture, us_sides, _AXES, mirror)
+        return BoxedPair(self.pictures, (one, other), self.fingerprint)
 
 
 def learn_finder(pairs: Sequence[BoxedPair], *, seed: int = 0, progress: Progress = SILENT) -> Finder:
@@ -93,7 +101,24 @@ def learn_finder(pairs: Sequence[BoxedPair], *, seed: int = 0, progress: Progres
     growth = (sizes[:, 0] - sizes[:, 1]).mean(axis=0)
     better = [pair.bettered(views[0], views[1], mirror) for pair in pairs]
     angle = _tilt_deg(better, mirror, progress.part(0.8, 1.0))
-    return Finder(views[0], views[1], growth, mirror, angle)
+    return Finder(views[0], views[1], growth, mirror, angle, frozenset(pair.fingerprint for pair in pairs))
+
+
+def own_finder() -> Part:
+    """The finder that comes with the program."""
+    return read_weights(OWN).parts["finder"]
+
+
+def serves(finder: Finder, pairs: Sequence[BoxedPair], tested: Sequence[BoxedPair] = ()) -> bool:
+    """Whether a finder that is there already is better than one that these pairs could teach.
+
+    It is where it learned from more pairs than these and takes most of them for its own kind. It must not have seen
+    any of them, nor of those that it is to be tested on.
+    """
+    if len(pairs) > len(finder.seen) or any(pair.fingerprint in finder.seen for pair in (*pairs, *tested)):
+        return False
+    known = sum(_recognised(finder, pair) for pair in (*pairs, *tested))
+    return known > (len(pairs) + len(tested)) / 2
 
 
 def to_part(finder: Finder) -> Part:
@@ -105,7 +130,12 @@ def to_part(finder: Finder) -> Part:
         for name, view in (("mr", finder.mr), ("us", finder.us))
         for field in ("mean", "slope", "rest")
     }
-    settings = {"growth": finder.growth.tolist(), "mirror": finder.mirror, "tilt_deg": finder.tilt_deg}
+    settings = {
+        "growth": finder.growth.tolist(),
+        "mirror": finder.mirror,
+        "tilt_deg": finder.tilt_deg,
+        "seen": sorted(finder.seen),
+    }
     return Part(METHOD, settings, tensors)
 
 
@@ -121,13 +151,22 @@ def from_part(part: Part) -> Finder:
             for name in ("mr", "us")
         )
         settings: Mapping[str, Any] = part.settings
-        finder = Finder(mr, us, np.array(settings["growth"], float), settings["mirror"], settings["tilt_deg"])
+        growth, seen = np.array(settings["growth"], float), frozenset(settings["seen"])
+        finder = Finder(mr, us, growth, settings["mirror"], settings["tilt_deg"], seen)
         fits = all(v.mean.shape == (2 * SAMPLES**3,) and v.slope.shape == (2 * SAMPLES**3, 6) for v in (mr, us))
     except (KeyError, TypeError, ValueError):
         fits = False
     if part.method != METHOD or not fits:
         raise InputError("The weights hold a finder that this program cannot use: train it anew with 'mr2us train'.")
     return finder
+
+
+def _recognised(finder: Finder, pair: BoxedPair) -> bool:
+    looks = (
+        view.likeness(picture.features(sides, _AXES))
+        for view, picture, sides in zip((finder.mr, finder.us), pair.pictures, pair.sides, strict=True)
+    )
+    return min(looks) >= LEAST_LIKENESS
 
 
 def _mirror(pairs: Sequence[BoxedPair]) -> int:
