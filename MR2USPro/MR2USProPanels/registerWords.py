@@ -59,12 +59,18 @@ def verdict(metrics: Metrics) -> list[str]:
     if structure is not None and structure["followed"]:
         sentences.append(_("Both images show the same structure, and the MR was moved by it."))
     elif structure is not None:
-        sentences.append(
-            _(
-                "The images share too little structure for the MR to be moved by it: it stays where the start brought "
-                "it. Draw both glands, mark places in both images, or choose a network."
-            )
+        why = (
+            _("What the images seem to share would part the glands as they are seen in their boxes.")
+            if structure["parts_glands"]
+            else _("The images share too little structure for the MR to be moved by it.")
         )
+        sentences += [
+            why,
+            _(
+                "The MR stays where the start brought it. Draw both glands, mark places in both images, or choose a "
+                "network."
+            ),
+        ]
     deformation = metrics["deformation"]
     sentences.append(
         _("Beyond the start, the MR was moved by {mean:.1f} mm on average and by {most:.1f} mm at most.").format(

@@ -1,8 +1,13 @@
-"""What register does where nobody says how: the one rule, with and without trained networks."""
+"""What register does where nobody says how: the one rule, and what it does not follow."""
 
+import numpy as np
 import pytest
+import SimpleITK as sitk
+from scipy.ndimage import gaussian_filter, shift
 
-from MR2USProLib.pipeline import methods_for
+from MR2USProLib.pipeline import Pair, methods_for, register
+from MR2USProLib.registration.quality import Ellipsoid, Glands
+from MR2USProLib.volume import Grid, Volume
 from MR2USProLib.weights import Part, Weights
 
 TRAINED = Weights({"translation": Part("pmt", {}, {}), "registration": Part("voxelmorph", {}, {})})
@@ -24,3 +29,42 @@ FINDER = Weights({"finder": Part("ridge", {}, {})})
 )
 def test_auto_stands_for_what_the_rule_says(translation, registration, weights, expected):
     assert methods_for(translation, registration, weights) == expected
+
+
+@pytest.fixture(scope="module")
+def moved_mm():
+    """(3,), by how much the MR's tissue lies elsewhere than the TRUS's."""
+    return np.array([6.0, -4.0, 2.0])
+
+
+@pytest.fixture(scope="module")
+def pair(moved_mm):
+    grid = Grid((20, 30, 30), (1.5, 1.5, 2.0), (-20.0, -20.0, -20.0), np.eye(3))
+    noise = gaussian_filter(np.random.default_rng(0).standard_normal(grid.shape), 2.0, mode="wrap")
+    tissue = np.tanh(3 * noise / noise.std()).astype(np.float32)
+    there = shift(tissue, (moved_mm / grid.spacing_mm)[::-1], order=1, mode="nearest")
+    valid = np.ones(grid.shape, bool)
+    return Pair(Volume(there, grid), Volume(50 - 20 * tissue, grid), valid, sitk.Transform(3, sitk.sitkIdentity))
+
+
+def ball(centre_mm, pair):
+    return Ellipsoid(pair.us.grid.centre_mm + centre_mm, 12.0 * np.eye(3))
+
+
+def test_tissue_that_takes_the_glands_along_is_followed(pair, moved_mm):
+    glands = Glands(mr=ball(moved_mm, pair), us=ball(np.zeros(3), pair))
+    found = register(pair.mr, pair.us, pair, glands=glands)
+    assert found.fitted.structure.followed
+    middle = pair.us.grid.centre_mm
+    assert np.linalg.norm(np.array(found.transform.TransformPoint(middle)) - middle - moved_mm) < 1
+    assert glands.overlap(found.transform) > glands.overlap(pair.initial) + 0.2
+
+
+def test_tissue_that_would_part_the_glands_is_not_followed(pair):
+    glands = Glands(mr=ball(np.zeros(3), pair), us=ball(np.zeros(3), pair))
+    found = register(pair.mr, pair.us, pair, glands=glands)
+    assert not found.fitted.structure.followed
+    assert found.fitted.structure.parts_glands
+    assert not found.fitted.displacement.any()
+    assert found.uncertainty() is None
+    assert glands.overlap(found.transform) == glands.overlap(pair.initial)

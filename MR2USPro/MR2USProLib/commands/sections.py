@@ -123,9 +123,14 @@ def _structure_sentence(metrics: dict[str, Any]) -> tuple[str, ...]:
     how = f"(agreement {seen['agreement']:.2f}, two halves of the region {seen['disagreement_mm']:.1f} mm apart)"
     if seen["followed"]:
         return (f"Both pictures show the same structure {how}, and the MR was moved by it.",)
+    why = (
+        f"What both pictures seem to share {how} would part the glands as they are seen in their boxes"
+        if seen["parts_glands"]
+        else f"The pictures share too little structure {how} for the MR to be moved by it"
+    )
     return (
-        f"The pictures share too little structure {how} for the MR to be moved by it: it stays where the start brought "
-        "it. Masks of both glands, landmark pairs or a network (--registration anatomy-aware) would move it.",
+        f"{why}: it stays where the start brought it. Masks of both glands, landmark pairs or a network "
+        "(--registration anatomy-aware) would move it.",
     )
 
 

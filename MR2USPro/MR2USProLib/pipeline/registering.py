@@ -216,7 +216,8 @@ def register(
         moved = _whole(us, pair, fitted)
         if glands.overlap(moved) < glands.overlap(pair.initial) - LOST_OVERLAP:
             still = np.zeros_like(fitted.displacement)
-            fitted = FittedDeformation(still, still, structure=replace(fitted.structure, followed=False))
+            why = replace(fitted.structure, followed=False, parts_glands=True)
+            fitted = FittedDeformation(still, still, structure=why)
     if guidance is not None:
         fitted = led(fitted, pair.us.grid, pair.initial, guidance, progress.named("Register").part(0.9, 1.0))
     return _applied(mr, us, pair, translated, fitted)

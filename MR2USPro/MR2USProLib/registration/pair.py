@@ -50,11 +50,13 @@ class SharedStructure:
         agreement: correlation of the descriptions of both pictures behind the fit, -1 to 1.
         disagreement_mm: mean distance, in the middle of the region, of the coarse motions that its two halves gave.
         followed: whether the one is large and the other small enough for the MR to be moved by it.
+        parts_glands: whether it was not followed although they are, because the glands would lie worse than before.
     """
 
     agreement: float
     disagreement_mm: float
     followed: bool
+    parts_glands: bool = False
 
 
 @dataclass(frozen=True)
