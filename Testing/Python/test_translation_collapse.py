@@ -62,11 +62,31 @@ def test_slices_that_are_alike_because_the_anatomy_is_are_no_template(sources):
     assert not health.collapsed
 
 
-def test_stripes_are_found(sources):
-    stripes = 0.5 * (-1.0) ** np.arange(SHAPE[2])
-    health = judged(sources, sources[0] + stripes, sources[0] + stripes)
+def test_a_checkerboard_is_found(sources):
+    board = 0.5 * (-1.0) ** np.add.outer(np.arange(SHAPE[1]), np.arange(SHAPE[2]))
+    health = judged(sources, sources[0] + board, sources[0] + board)
     assert health.grain_mr > 0.3
-    assert any("striped" in reason for reason in health.reasons)
+    assert health.streaks_mr < 1
+    assert any("grainy" in reason for reason in health.reasons)
+
+
+@pytest.mark.parametrize("axis", [1, 2])
+def test_stripes_are_found_either_way_before_they_are_grain(sources, axis):
+    wave = 0.12 * np.sin(np.arange(SHAPE[axis]) * 2 * np.pi / 4)
+    stripes = wave[:, None] if axis == 1 else wave
+    health = judged(sources, sources[0] + stripes, sources[0] + stripes)
+    assert health.grain_mr < 0.1
+    assert health.streaks_mr > 2
+    assert sum("striped" in reason for reason in health.reasons) == 2
+    assert not judged(sources, sources[0] + stripes, sources[0], unfinished=True).collapsed
+
+
+def test_stripes_that_the_source_has_are_no_fault(sources):
+    wave = 0.12 * np.sin(np.arange(SHAPE[2]) * 2 * np.pi / 4)
+    striped = [picture + wave for picture in sources]
+    health = examine([Outcome(*(x.astype(np.float32) for x in (*striped, striped[0], -striped[1])), VALID)])
+    assert health.streaks_mr > 2
+    assert not any("striped" in reason for reason in health.reasons)
 
 
 def test_a_blind_ruler_is_found(sources):

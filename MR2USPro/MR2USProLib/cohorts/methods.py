@@ -5,18 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..errors import InputError
+from ..registration import SELF_SIMILARITY, SURFACES
 
 START = "start"
 """The row of no method at all: the pair at its start."""
 
 TRANSLATIONS = ("none", "unsb", "pmt", "acmt")
 NETWORKS = ("diffusemorph", "fsdiffreg", "anatomy-aware", "voxelmorph")
-SELF_SIMILARITY = "self-similarity"
 WITHOUT_NETWORK = (SELF_SIMILARITY, "simpleitk", "demons")
 FINDER = "finder"
 """The start alone, from boxes, as a cohort's boxes taught it; no translation goes before it."""
-SURFACES = "surfaces"
-"""What the glands' masks alone make of it, where the labels have them; none goes before this one either."""
 REGISTER = "register"
 """What ``mr2us register`` does by itself with a box in each image: the finder's start, and self-similarity from it."""
 FROM_BOXES = (FINDER, SURFACES, REGISTER)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from .. import pipeline
 from ..errors import InputError
 from ..progress import SILENT, Progress
+from ..registration import SELF_SIMILARITY
 from ..volume import Volume
 from .cohort import Case
 
@@ -150,7 +151,7 @@ def registered(case: Started, found: Found, preset: pipeline.Preset, device: str
         case.us,
         pair,
         translation="none",
-        registration="self-similarity",
+        registration=SELF_SIMILARITY,
         glands=found.glands,
         device=device,
         progress=progress,

@@ -19,10 +19,11 @@ from .. import pipeline
 from ..evaluation.comparison import Row
 from ..outputs import held
 from ..progress import Progress
+from ..registration import SURFACES
 from ..volume import Volume
 from ..weights import Part, Role
 from .cohort import Case, folds
-from .methods import FINDER, FROM_BOXES, REGISTER, START, SURFACES, Method
+from .methods import FINDER, FROM_BOXES, REGISTER, START, Method
 from .resuming import check_same, identity, remember
 from .start import Started, found_start, learn_start, met_surfaces, registered, started
 from .study_files import StudyFiles, checkpoint

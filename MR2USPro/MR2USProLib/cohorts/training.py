@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..progress import SILENT, Progress
+from ..registration import SELF_SIMILARITY
 from ..volume import Volume
-from .methods import SELF_SIMILARITY, WITHOUT_NETWORK
+from .methods import WITHOUT_NETWORK
 
 if TYPE_CHECKING:
     from ..pipeline import Pair

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
 from ..progress import SILENT, Progress
+from ..registration import SELF_SIMILARITY, SURFACES
 from ..volume import Volume
 from .pairing import Pair
 
@@ -24,11 +25,6 @@ if TYPE_CHECKING:
 
 TranslationMethod = Literal["acmt", "pmt", "unsb"]
 RegistrationMethod = Literal["self-similarity", "anatomy-aware", "fsdiffreg", "diffusemorph", "voxelmorph", "surfaces"]
-
-SELF_SIMILARITY = "self-similarity"
-"""No network: what both pictures show alike moves the MR."""
-SURFACES = "surfaces"
-"""No network: masks and landmark pairs alone move the MR."""
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,12 @@ from dataclasses import replace
 from ..errors import InputError
 from ..progress import SILENT, Progress
 from ..weights import Part
+from . import SELF_SIMILARITY
 from .anatomy_aware import INCOMPRESSIBLE, AnatomyAware
 from .method import Method
 from .methods import method_of, named
 from .pair import FittedDeformation, Images
-from .self_similarity import SELF_SIMILARITY, register_by_self_similarity
+from .self_similarity import register_by_self_similarity
 from .training import FieldListener, loaded, register_with, train
 from .uncertainty import uncertainty_mm
 

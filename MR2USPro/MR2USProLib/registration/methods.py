@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from ..errors import InputError
 from ..weights import Part
+from . import SELF_SIMILARITY
 from .anatomy_aware import AnatomyAware
 from .diffusemorph import DiffuseMorph
 from .fsdiffreg import FSDiffReg
 from .method import Method
-from .self_similarity import SELF_SIMILARITY
 from .voxelmorph import VoxelMorph
 
 METHODS: dict[str, type[Method]] = {m.name: m for m in (AnatomyAware, FSDiffReg, DiffuseMorph, VoxelMorph)}

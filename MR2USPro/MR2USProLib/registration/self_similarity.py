@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-SELF_SIMILARITY = "self-similarity"
 GRID_MM = 2.0
 """About the spacing of the grid on which the pictures are compared; the networks' is finer than a motion needs."""
 LEAST_AGREEMENT = 0.2

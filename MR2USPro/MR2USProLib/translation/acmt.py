@@ -9,7 +9,7 @@ in :mod:`.guards`, is on unless ``strict_paper`` is asked for, and consists of
   what no edge holds up sinks, and boundaries stay; slow changes of brightness, such as TRUS has with depth, count as no
   edge;
 - a texture weight that comes in slowly and is halved while edges are being lost;
-- a little total variation, against stripes;
+- total variation, against stripes that please the encoder;
 - textures that are compared at the shift at which they agree best (:mod:`.offset`).
 
 Always, the kernels that measure are fixed and measure features after their normalisation (:mod:`.losses`).

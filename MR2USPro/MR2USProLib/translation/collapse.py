@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
@@ -20,6 +21,8 @@ LEAST_EDGES = 0.2
 LEAST_EDGES_OF_A_TEMPLATE = 0.4
 TEMPLATE = 0.9
 GRAIN = 0.1
+STREAKS = 2.0
+STREAKS_BEYOND_SOURCE = 1.0
 LEAST_CONTRAST = 0.1
 LEAST_RULER = 0.25
 WORTH_CLOSING = 0.3
@@ -37,7 +40,9 @@ class Health:
         edges_mr, edges_us: how far the edges are those of the source, 1 all of them, 0 unrelated. A contrast that
             flips everywhere or region by region counts as kept.
         signed_mr, signed_us: the same where a flip counts as -1.
-        grain_mr, grain_us: share of the variance that is finer than a Gaussian of one voxel (stripes, checkerboard).
+        grain_mr, grain_us: share of the variance that is finer than a Gaussian of one voxel (checkerboard, noise).
+        streaks_mr, streaks_us: how far that fine detail runs one way: its energy across the rows over that across the
+            columns, or the other way round, as a power of two. Below 1 in tissue; 2 to 4 where a network draws stripes.
         contrast_mr, contrast_us: standard deviation, as a multiple of the source's.
         template: correlation of slices half a volume apart, the larger of MR and US. Near 1 without the sources'
             edges, one picture has become the answer to every input.
@@ -53,6 +58,8 @@ class Health:
     signed_us: float
     grain_mr: float
     grain_us: float
+    streaks_mr: float
+    streaks_us: float
     contrast_mr: float
     contrast_us: float
     template: float
@@ -120,7 +127,14 @@ def examine(pairs: Sequence[Outcome], ruler: float = 1.0, *, unfinished: bool = 
                     f"The translated {name} is one picture for every patient (correlation {between[side]:.2f})."
                 )
         if grain > max(GRAIN, found[f"source_grain_{side}"]):
-            reasons.append(f"The translated {name} is striped or grainy ({grain:.0%} of its variance).")
+            reasons.append(f"The translated {name} is grainy ({grain:.0%} of its variance).")
+        streaks, source_streaks = found[f"streaks_{side}"], found[f"source_streaks_{side}"]
+        # A run may draw some on its way and lose them again.
+        if not unfinished and streaks > max(STREAKS, source_streaks + STREAKS_BEYOND_SOURCE):
+            reasons.append(
+                f"The translated {name} is striped: {2**streaks:.0f} times as much of its fine detail runs one way as "
+                "the other."
+            )
     if ruler < LEAST_RULER:
         reasons.append(f"The losses went blind: their features see {ruler:.0%} of what they saw at first.")
     before, after = found["gap_before"], found["gap_after"]
@@ -155,6 +169,8 @@ def _figures(pair: Outcome) -> dict[str, float]:
             f"edges_{side}": max(signed, float(edge_agreement(after, before, inside, signed=False))),
             f"grain_{side}": _grain(after, inside),
             f"source_grain_{side}": _grain(before, inside),
+            f"streaks_{side}": _streaks(after, inside),
+            f"source_streaks_{side}": _streaks(before, inside),
             f"contrast_{side}": _deviation(after, inside) / _deviation(before, inside),
             f"template_{side}": _template(after, inside),
         }
@@ -224,10 +240,26 @@ def _deviation(x: Tensor, inside: Tensor) -> float:
 
 
 def _grain(x: Tensor, inside: Tensor) -> float:
+    fine, core = _fine(x, inside)
+    return float(masked_mean(fine**2, core)) / max(float(x[inside].var()), 1e-12)
+
+
+def _streaks(x: Tensor, inside: Tensor) -> float:
+    fine, core = _fine(x, inside)
+    across = [
+        float(
+            masked_mean((fine.narrow(axis, 1, n - 1) - fine.narrow(axis, 0, n - 1)) ** 2, core.narrow(axis, 0, n - 1))
+        )
+        for axis, n in ((2, x.shape[2]), (3, x.shape[3]))
+    ]
+    return abs(math.log2(max(across[0], 1e-12) / max(across[1], 1e-12)))
+
+
+def _fine(x: Tensor, inside: Tensor) -> tuple[Tensor, Tensor]:
+    """What a Gaussian of one voxel takes away, and where that can be told: away from every rim."""
     fine = x - depthwise(neutral_outside(x, inside), gaussian_kernel(7, 1.0))
     core = eroded(inside, 4)
-    core = core & F.pad(torch.ones_like(core[..., 4:-4, 4:-4]), (4, 4, 4, 4), value=False)
-    return float(masked_mean(fine**2, core)) / max(float(x[inside].var()), 1e-12)
+    return fine, core & F.pad(torch.ones_like(core[..., 4:-4, 4:-4]), (4, 4, 4, 4), value=False)
 
 
 def _template(x: Tensor, inside: Tensor) -> float:

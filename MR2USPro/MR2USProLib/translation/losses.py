@@ -96,7 +96,7 @@ class LossWeights:
     boundary: float = 1.0
     texture: float = 3.0
     edges: float = 3.0
-    variation: float = 0.05
+    variation: float = 0.2
     dark: float = 0.15
 
     def paper(self, bridge: Tensor, boundary: Tensor, texture: Tensor) -> Tensor:
