@@ -6,7 +6,14 @@ import pytest
 import torch
 
 from MR2USProLib.translation.entropy import FLOOR, gaussian_patch_entropy
-from MR2USProLib.translation.guards import TextureController, edge_agreement, edges, regional, total_variation
+from MR2USProLib.translation.guards import (
+    TextureController,
+    edge_agreement,
+    edges,
+    regional,
+    total_variation,
+    without_fine,
+)
 from MR2USProLib.translation.losses import (
     LossWeights,
     boundary_loss,
@@ -120,6 +127,7 @@ def pictures():
         edge_agreement,
         lambda a, b, valid: edge_agreement(a, b, valid, signed=False),
         lambda a, b, valid: total_variation(a, valid) + total_variation(b, valid),
+        lambda a, b, valid: (without_fine(a, valid) * without_fine(b, valid)).mean(),
     ],
 )
 def test_what_is_not_valid_does_not_matter(loss, pictures):
@@ -159,6 +167,14 @@ def test_the_regional_brightness_is_the_mean_of_what_the_window_holds_twice():
     assert found[0, 0].item() == pytest.approx((1 / 4 + 1 / 6 + 1 / 6 + 1 / 9) / 4)
     assert found[2, 2].item() == pytest.approx(1 / 9 / 9)
     assert found[3:].abs().max() == 0
+
+
+def test_features_see_no_stripes_and_all_of_a_slope():
+    stripes = torch.tensor([1.0, -1.0]).repeat(8).expand(1, 1, 16, 16)
+    seen = without_fine(torch.stack([ramp(0.05), ramp(0.05) + stripes]), None)
+    assert seen.shape == (2, 1, 1, 16, 16)
+    torch.testing.assert_close(inner(seen[0]), inner(ramp(0.05)))
+    torch.testing.assert_close(inner(seen[1]), inner(seen[0]), atol=0.03, rtol=0)
 
 
 def test_the_variation_of_a_ramp_is_its_slope():

@@ -9,7 +9,7 @@ in :mod:`.guards`, is on unless ``strict_paper`` is asked for, and consists of
   what no edge holds up sinks, and boundaries stay; slow changes of brightness, such as TRUS has with depth, count as no
   edge;
 - a texture weight that comes in slowly and is halved while edges are being lost;
-- total variation, against stripes that please the encoder;
+- features that see nothing finer than a voxel, and a little total variation, against stripes that please them;
 - textures that are compared at the shift at which they agree best (:mod:`.offset`).
 
 Always, the kernels that measure are fixed and measure features after their normalisation (:mod:`.losses`).
@@ -24,7 +24,7 @@ from typing import Any
 import torch
 
 from .cohort import Batch
-from .guards import TextureController, edge_agreement, total_variation
+from .guards import TextureController, edge_agreement, total_variation, without_fine
 from .losses import LossWeights, boundary_loss, bridge_loss, texture_loss
 from .masking import masked_mean
 from .method import Method, Move, Settings, Step, mean
@@ -71,10 +71,11 @@ class Acmt(Method):
         model, inside, x_0 = self.generator, batch.valid, torch.stack([batch.mr, batch.us])
         x_t = bridge.simulate(model, x_0, step.index, rng, inside)
         x_1 = model(x_t, step.index, inside, rng)
-        textures, deep = model.features(x_1, inside)
+        seen_0, seen_1 = (x_0, x_1) if settings.strict_paper else (without_fine(x, inside) for x in (x_0, x_1))
+        textures, deep = model.features(seen_1, inside)
         shallow = textures[0], textures[1]
         with torch.no_grad():
-            source = model.features(x_0, inside)[1]
+            source = model.features(seen_0, inside)[1]
         pose = batch.flipped, batch.transposed
         offset = self._offsets.setdefault(batch.case, Offset(round(self.reach * min(inside.shape[-2:]))))
         offset.update(*shallow, inside, *pose)

@@ -15,8 +15,23 @@ from torch import Tensor
 from .losses import depthwise, gaussian_kernel, sobel
 from .masking import eroded, masked_mean, neutral_outside
 
+_VOXEL = gaussian_kernel(7, 1.0).sum(dim=0, keepdim=True)
 _SMOOTH = gaussian_kernel(9, 1.5).sum(dim=0, keepdim=True)
 _EPSILON = 1e-8
+
+
+def without_fine(x: Tensor, valid: Tensor | None) -> Tensor:
+    """The picture after a Gaussian of one voxel, as the features of the losses see it.
+
+    What is finer is no anatomy at this resolution, but a network soon finds stripes of two or three voxels that make
+    the features of any two pictures alike.
+
+    Args:
+        x: (..., slice, 1, height, width).
+        valid: (slice, 1, height, width), bool.
+    """
+    smooth = neutral_outside(x, valid).flatten(0, -4)
+    return depthwise(depthwise(smooth, _VOXEL), _VOXEL.T).view_as(x)
 
 
 def edges(x: Tensor, valid: Tensor | None, window: int = 0) -> Tensor:
