@@ -179,8 +179,8 @@ def rows(metrics: Metrics) -> list[Row]:
     spread = metrics.get("uncertainty")
     if spread:
         found += [
-            Row(_("Uncertainty of the shift, mean"), "", _number(spread["mean_mm"], 2), "mm"),
-            Row(_("Uncertainty of the shift, 95 %"), "", _number(spread["p95_mm"], 2), "mm"),
+            Row(_("Uncertainty of the shift in the gland, mean"), "", _number(spread["mean_mm"], 2), "mm"),
+            Row(_("Uncertainty of the shift in the gland, 95 %"), "", _number(spread["p95_mm"], 2), "mm"),
         ]
     health = metrics.get("translation")
     if health:

@@ -377,7 +377,7 @@ def test_the_uncertainty_comes_and_goes_with_its_registration(panel, result, ima
             assert np.all(slicer.util.arrayFromVolume(result.uncertainty) == 0.25)
             table = widgets(panel, "Register").figuresTable
             rows = [table.item(n, 0).text() for n in range(table.rowCount)]
-            assert "Uncertainty of the shift, mean" in rows
+            assert "Uncertainty of the shift in the gland, mean" in rows
     assert slicer.mrmlScene.GetFirstNodeByName("Uncertainty (mm)") is None
 
 

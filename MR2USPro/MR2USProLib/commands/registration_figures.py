@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..volume import Volume
 
@@ -64,7 +65,7 @@ def registration_figures(
         "harmonic_energy": harmonic_energy(residual).as_dict(),
     }
     if result.fitted.uncertainty_mm is not None:
-        spread = result.fitted.uncertainty_mm[result.pair.valid]
+        spread = result.fitted.uncertainty_mm[_gland(result, found)]
         metrics["uncertainty"] = {"mean_mm": float(spread.mean()), "p95_mm": float(np.percentile(spread, 95))}
     if result.translation is not None:
         metrics["translation"] = asdict(result.translation.health)
@@ -87,8 +88,20 @@ def quality_of(result: Registration, found: Found | None, folded: float) -> Qual
         overlap_after=glands.overlap(result.transform) if glands else None,
         detour_mm=detour_mm(result.fitted.displacement, result.fitted.inverse, result.pair.valid, spacing),
         folding=folded,
-        spread_mm=float(spread[result.pair.valid].mean()) if spread is not None else None,
+        spread_mm=float(spread[_gland(result, found)].mean()) if spread is not None else None,
     )
+
+
+def _gland(result: Registration, found: Found | None) -> NDArray[np.bool_]:
+    """Where the gland is in the TRUS, as it was seen in its box; in the middle of the region where nobody looked."""
+    grid, valid = result.pair.us.grid, result.pair.valid
+    if found is not None and found.glands is not None:
+        inside = found.glands.us.holds(grid.points().reshape(-1, 3)).reshape(grid.shape) & valid
+    else:
+        middle = tuple(slice(n // 4, n - n // 4) for n in grid.shape)
+        inside = np.zeros(grid.shape, bool)
+        inside[middle] = valid[middle]
+    return inside if inside.any() else valid
 
 
 def _guided(guidance: Guidance, transform: sitk.Transform) -> dict[str, Any]:

@@ -211,7 +211,7 @@ def registration_sections(scored: Scored) -> list[Section]:
             else "how far samples of the diffusion differ, and how loosely the pictures hold it"
         )
         text.append(
-            f"The field's uncertainty is {spread['mean_mm']:.1f} mm on average (95 % of the region below "
+            f"The field's uncertainty is {spread['mean_mm']:.1f} mm on average in the gland (95 % of it below "
             f"{spread['p95_mm']:.1f} mm): {why}. It knows of no mistake that looks right."
         )
     shown = [pictures.deformation_grid(us, scored.residual, centre_of(us, glands[0]))]

@@ -80,7 +80,7 @@ class Quality:
         overlap_after: the same in the end.
         detour_mm: 95th percentile of how far the way there and back leads from where it began.
         folding: share of the voxels.
-        spread_mm: mean uncertainty of the deformation.
+        spread_mm: mean uncertainty of the deformation in the gland.
     """
 
     overlap_undeformed: float | None
@@ -108,7 +108,7 @@ class Quality:
         if self.detour_mm > LARGEST_DETOUR_MM:
             yield f"There and back again leads {self.detour_mm:.1f} mm away from where it began."
         if self.spread_mm is not None and self.spread_mm > LARGEST_SPREAD_MM:
-            yield f"Its uncertainty is {self.spread_mm:.1f} mm on average."
+            yield f"Its uncertainty is {self.spread_mm:.1f} mm on average in the gland."
 
     def as_dict(self) -> dict[str, float | bool | list[str] | None]:
         """For ``metrics.json``."""
