@@ -18,14 +18,15 @@ from slicer.ScriptedLoadableModule import (
 )
 
 from MR2USProLib.errors import InputError
-from MR2USProPanels import carrying, guiding, reviewPictures, scoring
+from MR2USProPanels import carrying, guiding, scoring
 from MR2USProPanels.jobRunner import Callbacks, JobRunner
+from MR2USProPanels.pairing import checkVolumes, landmarkPairs
 from MR2USProPanels.panel import Panel
-from MR2USProPanels.registered import Registered, loadRegistered, startOf
+from MR2USProPanels.registered import Registered, loadRegistered
+from MR2USProPanels.reviewNodes import ReviewNodes
 from MR2USProPanels.section import Section
 
 Start = Literal["none", "centers", "boxes", "landmarks", "transform"]
-Axis = Literal["right-left", "front-back", "feet-head"]
 
 
 class MR2USRegister(ScriptedLoadableModule):
@@ -79,16 +80,20 @@ class MR2USRegisterLogic(ScriptedLoadableModuleLogic):
 
     Everything is in mm and RAS. A method that makes a node takes the one to be overwritten, so that running it again
     replaces its result. :meth:`register` runs in a process of its own; everything else takes well below a second.
+
+    Attributes:
+        runner: runs the registration.
+        pictures: checkerboard and curtain, to look at what came of it.
     """
 
     def __init__(self) -> None:
         ScriptedLoadableModuleLogic.__init__(self)
         self.runner = JobRunner()
-        self._gray: dict[str, tuple[tuple[Any, ...], NDArray[np.uint8]]] = {}
+        self.pictures = ReviewNodes()
 
     def cleanup(self) -> None:
         """End a job that is under way and let go of the scene."""
-        self._gray.clear()
+        self.pictures.cleanup()
         self.runner.cleanup()
 
     # The start
@@ -330,167 +335,6 @@ class MR2USRegisterLogic(ScriptedLoadableModuleLogic):
             carrying.check(node)
         return [carrying.carry(node, deformation) for node in nodes]
 
-    def checkerboard(self, mr: Any, trus: Any, tileMm: float = 10.0, node: Any = None) -> Any:
-        """A volume node with tiles of two volumes in turn, in the gray levels in which they are shown.
-
-        Args:
-            mr: volume node on the grid of ``trus``.
-            trus: volume node.
-            tileMm: edge of a tile.
-            node: to be overwritten.
-
-        Raises:
-            InputError: the volumes lie on different grids.
-        """
-        first, second = self._grays(mr, trus)
-        node, out = self._picture(trus, _("Checkerboard"), node)
-        reviewPictures.checkerboard(first, second, trus.GetSpacing(), tileMm, out)
-        slicer.util.arrayFromVolumeModified(node)
-        return node
-
-    def curtain(
-        self,
-        mr: Any,
-        trus: Any,
-        share: float = 0.5,
-        axis: Axis = "right-left",
-        node: Any = None,
-    ) -> Any:
-        """A volume node that shows one volume up to a plane, and the other beyond it.
-
-        Args:
-            mr: volume node on the grid of ``trus``, shown from the right (front, feet) of the patient on.
-            trus: volume node.
-            share: where the plane lies, in [0, 1] along the axis.
-            axis: the direction along which the plane is moved.
-            node: to be overwritten.
-
-        Raises:
-            InputError: the volumes lie on different grids.
-        """
-        first, second = self._grays(mr, trus)
-        node, out = self._picture(trus, _("Curtain"), node)
-        array, forward = self._axis(trus, axis)
-        if forward:
-            reviewPictures.curtain(first, second, share, array, out)
-        else:
-            reviewPictures.curtain(second, first, 1 - share, array, out)
-        slicer.util.arrayFromVolumeModified(node)
-        return node
-
-    def beyondStart(self, deformation: Any, node: Any = None) -> Any:
-        """A grid transform node with the deformation alone, without the start that it includes."""
-        from MR2USProLib import mrml
-        from MR2USProLib.volume import Volume
-
-        whole = mrml.displacement_of(deformation)
-        flip = np.diag([-1.0, -1.0, 1.0, 1.0])
-        rest = reviewPictures.beyondStart(whole.array, whole.grid.points(), flip @ startOf(deformation) @ flip)
-        return mrml.grid_transform_node(Volume(rest, whole.grid), _("MR to TRUS, beyond the start"), node)
-
-    def magnitude(self, beyondStart: Any, node: Any = None) -> Any:
-        """A volume node with the length of a grid transform's displacements, mm."""
-        from MR2USProLib import mrml
-        from MR2USProLib.volume import Volume
-
-        field = mrml.displacement_of(beyondStart)
-        lengths = np.linalg.norm(field.array, axis=-1).astype(np.float32)
-        return mrml.volume_node(Volume(lengths, field.grid), _("Deformation (mm)"), node)
-
-    def _grays(self, mr: Any, trus: Any) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        from MR2USProLib import mrml
-
-        checkVolumes(mr, trus)
-        if mrml.grid_of(mr) != mrml.grid_of(trus):
-            raise InputError(
-                _("{mr} does not lie on the grid of {trus}: choose a result of the registration.").format(
-                    mr=mr.GetName(), trus=trus.GetName()
-                )
-            )
-        return self._shown(mr), self._shown(trus)
-
-    def _shown(self, node: Any) -> NDArray[np.uint8]:
-        """A volume in the gray levels in which it is shown; kept, because sliders ask for it again and again."""
-        display = node.GetDisplayNode()
-        key = (node.GetImageData().GetMTime(), display.GetWindow(), display.GetLevel())
-        kept = self._gray.get(node.GetID())
-        if kept is None or kept[0] != key:
-            low = display.GetLevel() - display.GetWindow() / 2
-            gray = reviewPictures.windowed(slicer.util.arrayFromVolume(node), low, low + display.GetWindow())
-            kept = self._gray[node.GetID()] = (key, gray)
-        return kept[1]
-
-    def _picture(self, trus: Any, name: str, node: Any) -> tuple[Any, NDArray[np.uint8]]:
-        """A volume node of bytes on the grid of the TRUS, and its array."""
-        from MR2USProLib import mrml
-        from MR2USProLib.volume import Volume
-
-        grid = mrml.grid_of(trus)
-        there = node is not None and slicer.mrmlScene.IsNodePresent(node) and node.GetImageData() is not None
-        if not there or mrml.grid_of(node) != grid or node.GetImageData().GetScalarType() != 3:
-            node = mrml.volume_node(Volume(np.zeros(grid.shape, np.uint8), grid), name, node)
-            node.GetDisplayNode().SetAutoWindowLevel(False)
-            node.GetDisplayNode().SetWindowLevel(255, 127.5)
-        node.SetName(name)
-        return node, slicer.util.arrayFromVolume(node)
-
-    def _axis(self, node: Any, axis: Axis) -> tuple[int, bool]:
-        """Array axis of a volume that runs nearest to a direction, and whether it runs towards its second end."""
-        from MR2USProLib import mrml
-
-        world = ("right-left", "front-back", "feet-head").index(axis)
-        # As seen in the views: from the patient's right, front and feet to the left, back and head, which is LPS.
-        along = mrml.grid_of(node).direction[world]
-        index = int(np.argmax(np.abs(along)))
-        return 2 - index, bool(along[index] > 0)
-
-
-def checkVolumes(mr: Any, trus: Any) -> None:
-    """See that both volumes are there and can be used.
-
-    Raises:
-        InputError: they cannot.
-    """
-    for node, what in ((mr, _("MR")), (trus, _("TRUS volume"))):
-        if node is None:
-            raise InputError(_("Choose the {what}.").format(what=what))
-        if node.GetImageData() is None or node.GetImageData().GetNumberOfPoints() < 8:
-            raise InputError(_("The volume {name} is empty: choose another one.").format(name=node.GetName()))
-    if mr is trus:
-        raise InputError(_("MR and TRUS are the same volume: choose two."))
-    if trus.GetParentTransformNode() is not None:
-        raise InputError(
-            _("The TRUS volume {name} is under a transform: harden it in the Data module first.").format(
-                name=trus.GetName()
-            )
-        )
-
-
-def landmarkPairs(mrLandmarks: Any, trusLandmarks: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Points of both lists, (pairs, 3) LPS mm: the MR's in its own coordinates, the TRUS's in the world.
-
-    Raises:
-        InputError: a list is missing, empty, or shorter than the other.
-    """
-    from MR2USProLib import mrml
-
-    if mrLandmarks is None or trusLandmarks is None:
-        raise InputError(_("Place the same landmarks in both images, in the same order."))
-    defined = slicer.vtkMRMLMarkupsNode.PositionDefined
-    moving = [
-        mrLandmarks.GetNthControlPointPosition(n)
-        for n in range(mrLandmarks.GetNumberOfControlPoints())
-        if mrLandmarks.GetNthControlPointPositionStatus(n) == defined
-    ]
-    _labels, fixed = mrml.points_of(trusLandmarks)
-    if not moving or len(moving) != len(fixed):
-        raise InputError(
-            _("Place the same landmarks in both images: {mr} lie in the MR and {trus} in the TRUS.").format(
-                mr=len(moving), trus=len(fixed)
-            )
-        )
-    return _lps(moving), fixed
-
 
 def _lps(points: Sequence[Any]) -> NDArray[np.float64]:
     return np.array([list(point) for point in points], dtype=float).reshape(-1, 3) * [-1.0, -1.0, 1.0]
@@ -527,7 +371,7 @@ class MR2USRegisterTest(ScriptedLoadableModuleTest):
             self.assertAlmostEqual(matrix.GetElement(0, 3), 20.0)  # 20 mm to the right, which is +20 in RAS
             self.assertEqual(logic.overlap(mr, trus, pose), 1.0)
 
-            board = logic.checkerboard(trus, mrml.volume_node(mrml.volume_of(trus), "copy"), 10.0)
+            board = logic.pictures.checkerboard(trus, mrml.volume_node(mrml.volume_of(trus), "copy"), 10.0)
             self.assertEqual(slicer.util.arrayFromVolume(board).shape, (40, 40, 40))
 
             field = np.zeros((40, 40, 40, 3))

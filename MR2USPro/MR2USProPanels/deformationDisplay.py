@@ -1,14 +1,45 @@
-"""How a deformation is drawn: as a bent grid, and its length in colors with a legend."""
+"""How far a deformation moves what it moves, and how that is drawn: a bent grid, and lengths in colors."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import slicer
 from slicer.i18n import tr as _
 
+from .registered import startOf
+
 COLORS = "vtkMRMLColorTableNodeIron"
 GRID_MM = 5.0
+
+
+def beyondStartOf(deformation: Any, node: Any = None) -> Any:
+    """A grid transform node with the deformation alone: r with start(p + r) = p + u(p).
+
+    Args:
+        deformation: that of a registration; its displacement u goes from TRUS to MR points, the start included.
+        node: to be overwritten.
+    """
+    from MR2USProLib import mrml
+    from MR2USProLib.volume import Volume
+
+    whole = mrml.displacement_of(deformation)
+    flip = np.diag([-1.0, -1.0, 1.0, 1.0])
+    back = np.linalg.inv(flip @ startOf(deformation) @ flip)
+    points = whole.grid.points()
+    rest = np.asarray((points + whole.array) @ back[:3, :3].T + back[:3, 3] - points)
+    return mrml.grid_transform_node(Volume(rest, whole.grid), _("MR to TRUS, beyond the start"), node)
+
+
+def magnitudeOf(beyondStart: Any, node: Any = None) -> Any:
+    """A volume node with the length of a grid transform's displacements, mm; a given node is overwritten."""
+    from MR2USProLib import mrml
+    from MR2USProLib.volume import Volume
+
+    field = mrml.displacement_of(beyondStart)
+    lengths = np.linalg.norm(field.array, axis=-1).astype(np.float32)
+    return mrml.volume_node(Volume(lengths, field.grid), _("Deformation (mm)"), node)
 
 
 def show(beyondStart: Any, magnitude: Any, *, gridLines: bool) -> float:

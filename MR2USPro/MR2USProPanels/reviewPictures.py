@@ -1,4 +1,4 @@
-"""Pictures that show two volumes in one: checkerboard and curtain, and how far a deformation moves what it moves.
+"""Pictures that show two volumes in one: checkerboard and curtain.
 
 Arrays are (k, j, i) on one grid. They are plain numpy, so that a slider can be dragged.
 """
@@ -59,15 +59,3 @@ def curtain(first: Gray, second: Gray, share: float, axis: int, out: Gray | None
     beyond = tuple(slice(edge, None) if a == axis else slice(None) for a in range(3))
     result[ahead], result[beyond] = first[ahead], second[beyond]
     return result
-
-
-def beyondStart(displacementMm: NDArray[Any], pointsMm: NDArray[Any], start: NDArray[Any]) -> NDArray[np.float64]:
-    """What of a displacement is deformation, and not the start: r with start(p + r) = p + u(p), (k, j, i, 3).
-
-    Args:
-        displacementMm: u, from fixed points to moving points, the start included, (k, j, i, 3).
-        pointsMm: the fixed points, (k, j, i, 3).
-        start: 4x4 matrix from fixed points to moving points.
-    """
-    back = np.linalg.inv(start)
-    return np.asarray((pointsMm + displacementMm) @ back[:3, :3].T + back[:3, 3] - pointsMm)

@@ -161,12 +161,12 @@ class ReviewSection(Section):
         )
 
     def _checkerboard(self, case: Case, trus: Any, mr: Any) -> str:
-        self._keep(case, "reviewPicture", self.logic.checkerboard(mr, trus, case.tileMm, case.reviewPicture))
+        self._keep(case, "reviewPicture", self.logic.pictures.checkerboard(mr, trus, case.tileMm, case.reviewPicture))
         sliceLayers.show(case.reviewPicture)
         return _("{mr} and the TRUS in turn. Borders should run on from tile to tile.").format(mr=_name(case))
 
     def _curtain(self, case: Case, trus: Any, mr: Any) -> str:
-        picture = self.logic.curtain(mr, trus, case.curtainShare / 100, case.curtainAxis, case.reviewPicture)
+        picture = self.logic.pictures.curtain(mr, trus, case.curtainShare / 100, case.curtainAxis, case.reviewPicture)
         self._keep(case, "reviewPicture", picture)
         sliceLayers.show(picture)
         sides = {
@@ -185,8 +185,8 @@ class ReviewSection(Section):
 
     def _deformation(self, case: Case, trus: Any, mr: Any) -> str:
         if case.beyondStart is None or case.magnitude is None:
-            self._keep(case, "beyondStart", self.logic.beyondStart(case.deformation, case.beyondStart))
-            self._keep(case, "magnitude", self.logic.magnitude(case.beyondStart, case.magnitude))
+            self._keep(case, "beyondStart", deformationDisplay.beyondStartOf(case.deformation, case.beyondStart))
+            self._keep(case, "magnitude", deformationDisplay.magnitudeOf(case.beyondStart, case.magnitude))
         sliceLayers.show(trus, case.magnitude, case.opacity / 100)
         most = deformationDisplay.show(case.beyondStart, case.magnitude, gridLines=case.gridLines)
         self.ui.rangeLabel.text = _("Red stands for 0 mm, yellow for {most:.1f} mm.").format(most=most)

@@ -289,7 +289,7 @@ def test_images_that_cannot_be_used_are_refused_in_a_sentence(panel, case, slice
     with pytest.raises(InputError, match="same landmarks"):
         logic.computeStart(case.mr, case.trus, "landmarks")
     with pytest.raises(InputError, match="does not lie on the grid"):
-        logic.checkerboard(case.mr, case.trus)
+        logic.pictures.checkerboard(case.mr, case.trus)
     moved = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "Moved")
     case.trus.SetAndObserveTransformNodeID(moved.GetID())
     slicerApp.process(0.05)
@@ -472,8 +472,8 @@ def test_tiles_have_the_stated_size_and_alternate(panel, result, slicerApp, tile
     review = widgets(panel, "Review")
     review.tileSlider.value = tile
     choose(slicerApp, review.reviewComboBox, "checkerboard", MODES)
-    logic = panel.logic
-    mr, us = logic._shown(result.warped), logic._shown(result.trus)
+    asShown = panel.logic.pictures.asShown
+    mr, us = asShown(result.warped), asShown(result.trus)
     board = slicer.util.arrayFromVolume(result.reviewPicture)
     k, j, i = np.indices(board.shape)
     spacing = result.trus.GetSpacing()
@@ -489,8 +489,8 @@ def test_the_curtain_hangs_where_the_slider_is(panel, result, slicerApp):
 
     review = widgets(panel, "Review")
     choose(slicerApp, review.reviewComboBox, "curtain", MODES)
-    logic = panel.logic
-    mr, us = logic._shown(result.warped), logic._shown(result.trus)
+    asShown = panel.logic.pictures.asShown
+    mr, us = asShown(result.warped), asShown(result.trus)
     for axis, array, reverse in (("right-left", 2, False), ("front-back", 1, True), ("feet-head", 0, True)):
         choose(slicerApp, review.curtainAxisComboBox, axis, ["right-left", "front-back", "feet-head"])
         review.curtainSlider.value = 25.0

@@ -1,0 +1,59 @@
+"""What makes a pair: an MR and a TRUS volume, and the same places marked in both."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import slicer
+from numpy.typing import NDArray
+from slicer.i18n import tr as _
+
+from MR2USProLib.errors import InputError
+
+
+def checkVolumes(mr: Any, trus: Any) -> None:
+    """See that both volumes are there and can be used.
+
+    Raises:
+        InputError: they cannot.
+    """
+    for node, what in ((mr, _("MR")), (trus, _("TRUS volume"))):
+        if node is None:
+            raise InputError(_("Choose the {what}.").format(what=what))
+        if node.GetImageData() is None or node.GetImageData().GetNumberOfPoints() < 8:
+            raise InputError(_("The volume {name} is empty: choose another one.").format(name=node.GetName()))
+    if mr is trus:
+        raise InputError(_("MR and TRUS are the same volume: choose two."))
+    if trus.GetParentTransformNode() is not None:
+        raise InputError(
+            _("The TRUS volume {name} is under a transform: harden it in the Data module first.").format(
+                name=trus.GetName()
+            )
+        )
+
+
+def landmarkPairs(mrLandmarks: Any, trusLandmarks: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Points of both lists, (pairs, 3) LPS mm: the MR's in its own coordinates, the TRUS's in the world.
+
+    Raises:
+        InputError: a list is missing, empty, or shorter than the other.
+    """
+    from MR2USProLib import mrml
+
+    if mrLandmarks is None or trusLandmarks is None:
+        raise InputError(_("Place the same landmarks in both images, in the same order."))
+    defined = slicer.vtkMRMLMarkupsNode.PositionDefined
+    moving = [
+        mrLandmarks.GetNthControlPointPosition(n)
+        for n in range(mrLandmarks.GetNumberOfControlPoints())
+        if mrLandmarks.GetNthControlPointPositionStatus(n) == defined
+    ]
+    _labels, fixed = mrml.points_of(trusLandmarks)
+    if not moving or len(moving) != len(fixed):
+        raise InputError(
+            _("Place the same landmarks in both images: {mr} lie in the MR and {trus} in the TRUS.").format(
+                mr=len(moving), trus=len(fixed)
+            )
+        )
+    return np.array([list(point) for point in moving]) * [-1.0, -1.0, 1.0], fixed
