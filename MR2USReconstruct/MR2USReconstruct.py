@@ -19,7 +19,7 @@ from slicer.ScriptedLoadableModule import (
 from MR2USProPanels.environmentSection import EnvironmentSection
 from MR2USProPanels.examSection import ExamSection
 from MR2USProPanels.fillSection import FillSection
-from MR2USProPanels.jobFiles import framesToFile, labelFromFile, sequenceToFile, volumeFromFile
+from MR2USProPanels.jobFiles import labelFromFile, sequenceToFile, volumeFromFile, volumeToFile
 from MR2USProPanels.jobRunner import Callbacks, JobRunner
 from MR2USProPanels.outlines import planesNode
 from MR2USProPanels.panel import Panel
@@ -248,7 +248,7 @@ class MR2USReconstructLogic(ScriptedLoadableModuleLogic):
         return self.runner.run(
             "stitch",
             parameters,
-            prepare=lambda folder: {"sagittal": framesToFile(sagittalFrames, folder / "sagittal.nrrd")},
+            prepare=lambda folder: {"sagittal": volumeToFile(sagittalFrames, folder / "sagittal.nrrd")},
             load=load,
             callbacks=callbacks,
         )
@@ -300,7 +300,7 @@ class MR2USReconstructLogic(ScriptedLoadableModuleLogic):
 
             write_table(positions, folder / "positions.csv")
             return {
-                "transverse": framesToFile(transverseFrames, folder / "transverse.nrrd"),
+                "transverse": volumeToFile(transverseFrames, folder / "transverse.nrrd"),
                 "positions": folder / "positions.csv",
             }
 

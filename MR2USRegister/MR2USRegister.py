@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import slicer
-from numpy.typing import NDArray
 from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.ScriptedLoadableModule import (
@@ -17,16 +16,14 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleTest,
 )
 
-from MR2USProLib.errors import InputError
-from MR2USProPanels import carrying, guiding, scoring
+from MR2USProPanels import aligning, carrying, guiding, scoring
+from MR2USProPanels.jobFiles import volumeToFile
 from MR2USProPanels.jobRunner import Callbacks, JobRunner
 from MR2USProPanels.pairing import checkVolumes, landmarkPairs
 from MR2USProPanels.panel import Panel
 from MR2USProPanels.registered import Registered, loadRegistered
 from MR2USProPanels.reviewNodes import ReviewNodes
 from MR2USProPanels.section import Section
-
-Start = Literal["none", "centers", "boxes", "landmarks", "transform"]
 
 
 class MR2USRegister(ScriptedLoadableModule):
@@ -86,6 +83,8 @@ class MR2USRegisterLogic(ScriptedLoadableModuleLogic):
         pictures: checkerboard and curtain, to look at what came of it.
     """
 
+    computeStart = staticmethod(aligning.computeStart)
+
     def __init__(self) -> None:
         ScriptedLoadableModuleLogic.__init__(self)
         self.runner = JobRunner()
@@ -95,112 +94,6 @@ class MR2USRegisterLogic(ScriptedLoadableModuleLogic):
         """End a job that is under way and let go of the scene."""
         self.pictures.cleanup()
         self.runner.cleanup()
-
-    # The start
-
-    def computeStart(
-        self,
-        mr: Any,
-        trus: Any,
-        start: Start = "none",
-        *,
-        mrBox: Any = None,
-        trusBox: Any = None,
-        mrLandmarks: Any = None,
-        trusLandmarks: Any = None,
-        transform: Any = None,
-        pose: Any = None,
-    ) -> Any:
-        """A linear transform node that brings the MR roughly onto the TRUS.
-
-        Boxes and landmarks of the MR are taken in their own coordinates, which are those of the MR's image: they may
-        be under the same transform as the MR.
-
-        Args:
-            mr: volume node that is to be moved.
-            trus: volume node that stays.
-            start: ``none`` (the images lie right already), ``centers`` (of the volumes, one on the other), ``boxes``
-                (likewise of two boxes), ``landmarks`` (pairs of points: one or two shift, three or more turn as well)
-                or ``transform`` (one in the scene).
-            mrBox: markups ROI node around the prostate in the MR, for ``boxes``.
-            trusBox: likewise in the TRUS.
-            mrLandmarks: point list in the MR, for ``landmarks``.
-            trusLandmarks: the same points, in the same order, in the TRUS.
-            transform: linear transform node that moves the MR onto the TRUS, for ``transform``.
-            pose: node to be overwritten.
-
-        Raises:
-            InputError: something that this start needs is missing.
-        """
-        import SimpleITK as sitk
-
-        from MR2USProLib import mrml
-        from MR2USProLib.registration.initial import from_landmarks
-
-        if start == "none":
-            found = sitk.Transform(3, sitk.sitkIdentity)
-        elif start == "centers":
-            checkVolumes(mr, trus)
-            found = from_landmarks(mrml.grid_of(mr).centre_mm[None], mrml.grid_of(trus).centre_mm[None])
-        elif start == "boxes":
-            if mrBox is None or trusBox is None:
-                raise InputError(_("Place a box around the prostate in both images."))
-            there = [0.0, 0.0, 0.0]
-            trusBox.GetCenterWorld(there)
-            found = from_landmarks(_lps([mrBox.GetCenter()]), _lps([there]))
-        elif start == "landmarks":
-            found = from_landmarks(*landmarkPairs(mrLandmarks, trusLandmarks))
-        elif transform is not None:
-            found = mrml.transform_of(transform)
-        else:
-            raise InputError(_("Choose a transform that moves the MR onto the TRUS."))
-        return mrml.linear_transform_node(found, _("Start (MR to TRUS)"), pose)
-
-    def landmarkDistances(self, mrLandmarks: Any, trusLandmarks: Any, pose: Any) -> NDArray[np.float64]:
-        """How far each landmark of the MR, moved by the start, lies from its partner, mm.
-
-        Raises:
-            InputError: there are no pairs.
-        """
-        from MR2USProLib import mrml
-        from MR2USProLib.registration.transforms import map_points
-
-        moving, fixed = landmarkPairs(mrLandmarks, trusLandmarks)
-        return np.asarray(np.linalg.norm(map_points(fixed, mrml.transform_of(pose)) - moving, axis=1))
-
-    def overlap(self, mr: Any, trus: Any, pose: Any = None, region: Any = None) -> float:
-        """Share, in [0, 1], of what the TRUS shows that lies inside the MR at the start.
-
-        Args:
-            mr: volume node that is moved.
-            trus: volume node that stays.
-            pose: linear transform node from MR to TRUS; None where the images lie right already.
-            region: markups ROI node: the part of the TRUS that counts; None for all of it.
-
-        Raises:
-            InputError: a volume is empty, or the box lies outside the TRUS.
-        """
-        from MR2USProLib import mrml
-        from MR2USProLib.registration.transforms import as_affine
-
-        checkVolumes(mr, trus)
-        grid = mrml.grid_of(trus)
-        part = grid if region is None else grid.cropped_to(*mrml.box_of(region))
-        points = part.resampled(shape=(24, 24, 24)).points().reshape(-1, 3)
-        array = slicer.util.arrayFromVolume(trus)
-        i, j, k = np.rint(grid.to_index(points)).astype(int).T
-        last = np.array(array.shape) - 1
-        shown = array[np.clip(k, 0, last[0]), np.clip(j, 0, last[1]), np.clip(i, 0, last[2])] > array.min()
-        if not shown.any():
-            return 0.0
-        if pose is not None:
-            affine = as_affine(mrml.transform_of(pose))
-            points = points @ np.reshape(affine.GetMatrix(), (3, 3)).T + np.array(
-                affine.TransformPoint((0.0, 0.0, 0.0))
-            )
-        return float(mrml.grid_of(mr).contains(points)[shown].mean())
-
-    # The registration
 
     def register(
         self,
@@ -293,23 +186,24 @@ class MR2USRegisterLogic(ScriptedLoadableModuleLogic):
         if mrSegmentation is not None or trusSegmentation is not None:
             structures = scoring.structuresOf(mrSegmentation, trusSegmentation)
 
-        def prepare(folder: Path) -> Mapping[str, Any]:
-            files = {"moving": folder / "mr.nrrd", "fixed": folder / "trus.nrrd", "initial": folder / "start.tfm"}
-            for key, node in (("moving", mr), ("fixed", trus)):
-                sitk.WriteImage(mrml.volume_of(node).to_sitk(), str(files[key]))  # uncompressed: read once, soon
+        def prepare(folder: Path) -> dict[str, Path]:
+            files = {"initial": folder / "start.tfm"}
             write_transform(files["initial"], as_affine(start))
-            if structures:
-                files |= {"moving_label": folder / "mr_label.nrrd", "fixed_label": folder / "trus_label.nrrd"}
-                scoring.writeMasks(mrSegmentation, structures, mr, files["moving_label"])
-                scoring.writeMasks(trusSegmentation, structures, trus, files["fixed_label"])
-            for key, node, image in (("moving_mask", mrGland, mr), ("fixed_mask", trusGland, trus)):
-                if node is not None:
-                    files[key] = folder / f"{key}.nrrd"
-                    guiding.writeGland(node, image, files[key])
-            for key, places in zip(("moving_points", "fixed_points"), marks or (), strict=False):
-                files[key] = folder / f"{key}.csv"
-                guiding.writePoints(places, files[key])
-            return {key: str(path) for key, path in files.items()}
+            sides = (
+                ("moving", "mr", mr, mrGland, mrSegmentation),
+                ("fixed", "trus", trus, trusGland, trusSegmentation),
+            )
+            for n, (side, name, image, gland, drawn) in enumerate(sides):
+                files[side] = volumeToFile(image, folder / f"{name}.nrrd")
+                if gland is not None:
+                    files[f"{side}_mask"] = guiding.glandToFile(gland, image, folder / f"{name}_gland.nrrd")
+                if marks is not None:
+                    files[f"{side}_points"] = guiding.pointsToFile(marks[n], folder / f"{name}_marks.csv")
+                if structures:
+                    files[f"{side}_label"] = scoring.masksToFile(
+                        drawn, structures, image, folder / f"{name}_label.nrrd"
+                    )
+            return files
 
         return self.runner.run(
             "register",
@@ -318,8 +212,6 @@ class MR2USRegisterLogic(ScriptedLoadableModuleLogic):
             load=lambda run: loadRegistered(run, start, mr, trus, structures[1:], into or Registered()),
             callbacks=callbacks,
         )
-
-    # What came of it
 
     def carry(self, nodes: Sequence[Any], deformation: Any) -> list[Any]:
         """Copies of targets where the deformation puts them in the TRUS; copies of an earlier call are overwritten.
@@ -334,10 +226,6 @@ class MR2USRegisterLogic(ScriptedLoadableModuleLogic):
         for node in nodes:  # all of them first, so that either all are carried or none
             carrying.check(node)
         return [carrying.carry(node, deformation) for node in nodes]
-
-
-def _lps(points: Sequence[Any]) -> NDArray[np.float64]:
-    return np.array([list(point) for point in points], dtype=float).reshape(-1, 3) * [-1.0, -1.0, 1.0]
 
 
 class MR2USRegisterTest(ScriptedLoadableModuleTest):
@@ -369,7 +257,7 @@ class MR2USRegisterTest(ScriptedLoadableModuleTest):
             matrix = vtk.vtkMatrix4x4()
             pose.GetMatrixTransformToParent(matrix)
             self.assertAlmostEqual(matrix.GetElement(0, 3), 20.0)  # 20 mm to the right, which is +20 in RAS
-            self.assertEqual(logic.overlap(mr, trus, pose), 1.0)
+            self.assertEqual(aligning.overlap(mr, trus, pose), 1.0)
 
             board = logic.pictures.checkerboard(trus, mrml.volume_node(mrml.volume_of(trus), "copy"), 10.0)
             self.assertEqual(slicer.util.arrayFromVolume(board).shape, (40, 40, 40))

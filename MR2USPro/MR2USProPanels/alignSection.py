@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 
 from MR2USProLib.errors import InputError
 
-from . import sliceLayers, startPose
+from . import aligning, sliceLayers, startPose
 from .case import Case
 from .choiceBox import ChoiceBox
 from .section import Section
@@ -125,9 +125,9 @@ class AlignSection(Section):
             return ""
         try:
             if self.need():
-                startPose.updateForNow(self.logic, case)
+                startPose.updateForNow(case)
             else:
-                startPose.update(self.logic, case)
+                startPose.update(case)
         except InputError as error:
             return str(error)
         return ""
@@ -147,7 +147,7 @@ class AlignSection(Section):
         if self.need():
             return ""
         try:
-            share = self.logic.overlap(case.mr, case.trus, case.pose, startPose.regionsOf(case)[0])
+            share = aligning.overlap(case.mr, case.trus, case.pose, startPose.regionsOf(case)[0])
         except InputError as error:
             return str(error)
         what = _("the box in the TRUS") if startPose.regionsOf(case)[0] is not None else _("what the TRUS shows")
@@ -159,7 +159,7 @@ class AlignSection(Section):
     def _landmarksText(self, case: Case) -> str:
         if case.start != "landmarks" or self.need():
             return ""
-        distances = self.logic.landmarkDistances(case.mrLandmarks, case.trusLandmarks, case.pose)
+        distances = aligning.landmarkDistances(case.mrLandmarks, case.trusLandmarks, case.pose)
         if len(distances) < 3:
             text = _("{n} pairs: the MR is shifted, not turned. They end {mean:.1f} mm apart on average.")
         else:

@@ -14,6 +14,7 @@ from MR2USProLib.errors import InputError
 
 from . import scoring
 from .case import Case
+from .pairing import pointsNeed
 
 
 def leads(case: Case) -> bool:
@@ -25,12 +26,9 @@ def need(case: Case) -> str:
     """What is missing before it can guide, in a few words; empty where nothing is."""
     if (case.mrMarks is None) != (case.trusMarks is None):
         return _("Choose the other list of points, or none")
-    if case.mrMarks is not None:
-        counts = [node.GetNumberOfDefinedControlPoints() for node in (case.mrMarks, case.trusMarks)]
-        if not counts[0] or counts[0] != counts[1]:
-            return _("Mark the same places in MR and TRUS ({mr} and {trus} so far)").format(
-                mr=counts[0], trus=counts[1]
-            )
+    missing = "" if case.mrMarks is None else pointsNeed(case.mrMarks, case.trusMarks)
+    if missing:
+        return missing
     if case.mrGland is not None and case.trusGland is None and (case.start != "boxes" or case.trusBox is None):
         return _("Choose the gland in the TRUS too, or none")
     if case.registration == "surfaces" and not leads(case):
@@ -38,8 +36,8 @@ def need(case: Case) -> str:
     return ""
 
 
-def writeGland(segmentation: Any, reference: Any, path: Path) -> None:
-    """Write the mask of the gland: the segment called prostate or gland; where there is none, the first.
+def glandToFile(segmentation: Any, reference: Any, path: Path) -> Path:
+    """The mask of the gland as a file: the segment called prostate or gland; where there is none, the first.
 
     Raises:
         InputError: the segmentation is empty, or under another transform than its volume.
@@ -47,12 +45,13 @@ def writeGland(segmentation: Any, reference: Any, path: Path) -> None:
     names = scoring.namesOf(segmentation)
     if not names:
         raise InputError(_("{name} has no segments: choose another segmentation.").format(name=segmentation.GetName()))
-    scoring.writeMasks(segmentation, [scoring.glandOf(names)], reference, path)
+    return scoring.masksToFile(segmentation, [scoring.glandOf(names)], reference, path)
 
 
-def writePoints(positionsMm: NDArray[np.float64], path: Path) -> None:
-    """Write LPS positions (n, 3) in mm as the worker reads them."""
+def pointsToFile(positionsMm: NDArray[np.float64], path: Path) -> Path:
+    """LPS positions (n, 3) in mm as a file, as the worker reads it."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["name", "x", "y", "z"])
         writer.writerows([n + 1, *position] for n, position in enumerate(positionsMm.tolist()))
+    return path

@@ -22,13 +22,13 @@ def labelFromFile(path: Path, name: str, node: Any) -> Any:
     return label_node(Volume.of(read_image(path)), name, node)
 
 
-def framesToFile(frames: Any, path: Path) -> Path:
-    """A stack of frames as a file. Not compressed: the worker reads it once, and the user waits."""
+def volumeToFile(volume: Any, path: Path) -> Path:
+    """A volume node as a file. Not compressed: the worker reads it once, and the user waits."""
     import SimpleITK as sitk
 
     from MR2USProLib.mrml import volume_of
 
-    sitk.WriteImage(volume_of(frames).to_sitk(), str(path))
+    sitk.WriteImage(volume_of(volume).to_sitk(), str(path))
     return path
 
 

@@ -33,6 +33,19 @@ def checkVolumes(mr: Any, trus: Any) -> None:
         )
 
 
+def marked(mrPoints: Any, trusPoints: Any) -> list[int]:
+    """How many places are marked in the MR and in the TRUS; none where there is no list."""
+    return [0 if node is None else node.GetNumberOfDefinedControlPoints() for node in (mrPoints, trusPoints)]
+
+
+def pointsNeed(mrPoints: Any, trusPoints: Any) -> str:
+    """What is missing before two lists of points make pairs, in a few words; empty where nothing is."""
+    counts = marked(mrPoints, trusPoints)
+    if counts[0] and counts[0] == counts[1]:
+        return ""
+    return _("Mark the same places in MR and TRUS ({mr} and {trus} so far)").format(mr=counts[0], trus=counts[1])
+
+
 def landmarkPairs(mrLandmarks: Any, trusLandmarks: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Points of both lists, (pairs, 3) LPS mm: the MR's in its own coordinates, the TRUS's in the world.
 
@@ -56,4 +69,4 @@ def landmarkPairs(mrLandmarks: Any, trusLandmarks: Any) -> tuple[NDArray[np.floa
                 mr=len(moving), trus=len(fixed)
             )
         )
-    return np.array([list(point) for point in moving]) * [-1.0, -1.0, 1.0], fixed
+    return np.array([list(point) for point in moving]) @ mrml.LPS_TO_RAS, fixed

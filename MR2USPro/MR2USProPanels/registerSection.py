@@ -176,7 +176,7 @@ class RegisterSection(Section):
     def _onRun(self) -> None:
         case = self.case
         assert case is not None
-        pose = startPose.update(self.logic, case)
+        pose = startPose.update(case)
         trus = case.trus
         self.logic.register(
             case.mr,

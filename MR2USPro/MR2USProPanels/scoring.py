@@ -43,8 +43,8 @@ def glandOf(names: list[str]) -> str:
     return next((name for name in names if name.strip().lower() in GLAND), names[0])
 
 
-def writeMasks(segmentation: Any, structures: list[str], reference: Any, path: Path) -> None:
-    """Write masks of the structures on a volume's grid as a 4-D file, one after the other.
+def masksToFile(segmentation: Any, structures: list[str], reference: Any, path: Path) -> Path:
+    """Masks of the structures on a volume's grid as a 4-D file, one after the other.
 
     Raises:
         InputError: the segmentation is under another transform than its volume, or a structure is empty.
@@ -74,6 +74,7 @@ def writeMasks(segmentation: Any, structures: list[str], reference: Any, path: P
         grid.place(image)
         masks.append(image)
     sitk.WriteImage(sitk.JoinSeries(masks), str(path), useCompression=True)
+    return path
 
 
 def namesOf(segmentation: Any) -> list[str]:

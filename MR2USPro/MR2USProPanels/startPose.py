@@ -8,7 +8,9 @@ from slicer.i18n import tr as _
 
 from MR2USProLib.errors import InputError
 
+from .aligning import computeStart
 from .case import Case
+from .pairing import marked, pointsNeed
 
 
 def pairNeed(case: Case | None) -> str:
@@ -33,17 +35,13 @@ def need(case: Case | None) -> str:
     if case.start == "boxes" and (case.mrBox is None or case.trusBox is None):
         return _("Place both boxes")
     if case.start == "landmarks":
-        counts = _landmarks(case)
-        if not counts[0] or counts[0] != counts[1]:
-            return _("Mark the same places in MR and TRUS ({mr} and {trus} so far)").format(
-                mr=counts[0], trus=counts[1]
-            )
+        return pointsNeed(case.mrLandmarks, case.trusLandmarks)
     if case.start == "transform" and case.startTransform is None:
         return _("Choose a transform")
     return ""
 
 
-def update(logic: Any, case: Case) -> Any:
+def update(case: Case) -> Any:
     """Bring the start's transform node in line with the case, and return it.
 
     Raises:
@@ -52,10 +50,10 @@ def update(logic: Any, case: Case) -> Any:
     missing = need(case)
     if missing:
         raise InputError(missing + ".")
-    return _compute(logic, case, case.start)
+    return _compute(case, case.start)
 
 
-def updateForNow(logic: Any, case: Case) -> None:
+def updateForNow(case: Case) -> None:
     """While the user has placed nothing yet, bring the MR to where it can be seen: centers on each other.
 
     Where landmarks have been placed but one list is ahead of the other, the MR stays where it is.
@@ -63,17 +61,12 @@ def updateForNow(logic: Any, case: Case) -> None:
     Raises:
         InputError: the pair cannot be used.
     """
-    if case.start != "landmarks" or 0 in _landmarks(case):
-        _compute(logic, case, "centers")
+    if case.start != "landmarks" or 0 in marked(case.mrLandmarks, case.trusLandmarks):
+        _compute(case, "centers")
 
 
-def _landmarks(case: Case) -> list[int]:
-    nodes = (case.mrLandmarks, case.trusLandmarks)
-    return [node.GetNumberOfDefinedControlPoints() if node is not None else 0 for node in nodes]
-
-
-def _compute(logic: Any, case: Case, start: str) -> Any:
-    pose = logic.computeStart(
+def _compute(case: Case, start: str) -> Any:
+    pose = computeStart(
         case.mr,
         case.trus,
         start,

@@ -278,12 +278,13 @@ def test_images_that_cannot_be_used_are_refused_in_a_sentence(panel, case, slice
     import slicer
 
     from MR2USProLib.errors import InputError
+    from MR2USProPanels import aligning
 
     logic = panel.logic
     with pytest.raises(InputError, match="same volume"):
         logic.register(case.mr, case.mr)
     with pytest.raises(InputError, match="Choose the MR"):
-        logic.overlap(None, case.trus)
+        aligning.overlap(None, case.trus)
     with pytest.raises(InputError, match="box around the prostate"):
         logic.computeStart(case.mr, case.trus, "boxes")
     with pytest.raises(InputError, match="same landmarks"):
