@@ -1,5 +1,7 @@
 """The registration by self-similarity: what it finds, how sure it is of it, and when it holds still."""
 
+import gc
+
 import numpy as np
 import pytest
 import torch
@@ -7,8 +9,9 @@ from scipy.linalg import expm
 from scipy.ndimage import gaussian_filter
 
 from MR2USProLib.errors import Cancelled
-from MR2USProLib.progress import Progress
+from MR2USProLib.progress import SILENT, Progress
 from MR2USProLib.registration import smooth_flow
+from MR2USProLib.registration.comparison import Comparison
 from MR2USProLib.registration.deformation import compose, jacobian_determinant
 from MR2USProLib.registration.mind import self_similarity
 from MR2USProLib.registration.pair import Images
@@ -169,3 +172,19 @@ def test_it_can_be_cancelled():
     with pytest.raises(Cancelled):
         register_by_self_similarity(pair(turned()), progress=progress)
     assert len(seen) <= 5
+
+
+def test_nothing_of_a_pair_is_kept_when_it_is_registered():
+    """A cohort of a hundred would fill the memory."""
+    register_by_self_similarity(pair(turned()))
+    gc.collect()
+    assert not [kept for kept in gc.get_objects() if type(kept) is Comparison]
+
+
+def test_a_half_of_the_region_that_shows_nothing_speaks_for_no_motion():
+    flow = SmoothFlow(SHAPE, SPACING_MM)
+    pictures = tuple(self_similarity(tissue(n), SPACING_MM, patch_mm=1.0, reach_mm=2.0) for n in (0, 1))
+    comparison = Comparison(flow, pictures, torch.zeros(1, 1, *SHAPE), 0.5)
+    found = comparison.minimised(np.ones((3, POWERS)), 6, SILENT, "")
+    assert found.loss < 1e-6
+    assert abs(found.parameters).max() < 0.1

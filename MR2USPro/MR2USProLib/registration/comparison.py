@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -73,8 +72,10 @@ class Comparison:
         slopes = torch.gradient(moving, dim=(4, 3, 2))
         slope = torch.stack([x / step for x, step in zip(slopes, flow.spacing_mm, strict=True)], dim=2)
         self._moving = torch.cat([moving, slope.flatten(1, 2)], dim=1)
-        self._share = weight[0, 0] / weight.sum()
+        # A half of the region that shows nothing speaks for no motion at all.
+        self._share = weight[0, 0] / weight.sum().clamp_min(1e-9)
         self.lambda_volume = lambda_volume
+        self._charges: dict[int, Array] = {}
 
     def minimised(
         self,
@@ -129,9 +130,13 @@ class Comparison:
             self.flow.gathered(pull, count).ravel() + bent,
         )
 
-    @cache  # noqa: B019  # lives as long as the comparison
     def _held(self, count: int) -> Array:
         """What is charged beside the pictures' difference, as a matrix (3 count, 3 count)."""
+        if count not in self._charges:
+            self._charges[count] = self._charged(count)
+        return self._charges[count]
+
+    def _charged(self, count: int) -> Array:
         found = np.zeros((3, count, 3, count))
         for a in range(3):
             found[a, range(POWERS), a, range(POWERS)] = LAMBDA_PRIOR / EXPECTED_MM**2
@@ -140,5 +145,7 @@ class Comparison:
         if self.lambda_volume:
             spread = self.flow.divergence(EVERY)[..., :count].reshape(-1, 3 * count)
             share = self._share.cpu().numpy()[::EVERY, ::EVERY, ::EVERY].ravel().astype(np.float64)
-            found += self.lambda_volume * (spread.T @ (spread * (share / share.sum())[:, None])).reshape(found.shape)
+            found += self.lambda_volume * (spread.T @ (spread * (share / max(share.sum(), 1e-9))[:, None])).reshape(
+                found.shape
+            )
         return found.reshape(3 * count, 3 * count)

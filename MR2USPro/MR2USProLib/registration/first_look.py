@@ -72,6 +72,8 @@ def _best_shift(flow: SmoothFlow, moving: Tensor, fixed: Tensor, weight: Tensor,
     reach = np.ceil(REACH_MM / steps_mm).astype(int)
     size = [n + r for n, r in zip(flow.shape, reach.tolist(), strict=True)]
 
+    whole = weight.sum().clamp_min(1e-9)
+
     def transformed(x: Tensor) -> Tensor:
         return torch.fft.rfftn(x, s=size)
 
@@ -80,8 +82,8 @@ def _best_shift(flow: SmoothFlow, moving: Tensor, fixed: Tensor, weight: Tensor,
     squares = squares + weighed.conj() * transformed(shown * moving.square().mean(dim=0))
     for one, other in zip(fixed, moving, strict=True):
         squares -= 2 / len(fixed) * transformed(weight * one).conj() * transformed(shown * other)
-    seen = torch.fft.irfftn(weighed.conj() * masked, s=size) / weight.sum()
-    difference = torch.fft.irfftn(squares, s=size) / weight.sum() / seen.clamp_min(LEAST_SEEN)
+    seen = torch.fft.irfftn(weighed.conj() * masked, s=size) / whole
+    difference = torch.fft.irfftn(squares, s=size) / whole / seen.clamp_min(LEAST_SEEN)
     shifts = [np.r_[0 : r + 1, -r:0] for r in reach]
     at_mm = np.stack(np.meshgrid(*(s * step for s, step in zip(shifts, steps_mm, strict=True)), indexing="ij"), axis=-1)
     within = np.ix_(*shifts)
