@@ -188,3 +188,11 @@ def test_a_half_of_the_region_that_shows_nothing_speaks_for_no_motion():
     found = comparison.minimised(np.ones((3, POWERS)), 6, SILENT, "")
     assert found.loss < 1e-6
     assert abs(found.parameters).max() < 0.1
+
+
+@pytest.mark.parametrize(("edge_mm", "apart_mm"), [(80.0, 8.0), (200.0, 20.0)])
+def test_the_knots_of_a_large_region_lie_further_apart(edge_mm, apart_mm):
+    """A step solves for three numbers at each knot: 8 mm apart in a whole abdomen they would take hours."""
+    flow = SmoothFlow((41, 41, 41), 3 * [edge_mm / 40])
+    assert flow.knots <= smooth_flow.MOST_KNOTS
+    assert edge_mm / (np.cbrt(flow.knots) - 1) == pytest.approx(apart_mm, rel=1e-6)

@@ -95,9 +95,7 @@ class Comparison:
         for _ in progress.steps(steps, message):
             scale = np.diag(at.curvature) + 1e-9 * np.trace(at.curvature) / len(at.curvature)
             for _trial in range(TRIALS):
-                factor = cho_factor(at.curvature + np.diag(damping * scale), check_finite=False)
-                move = cho_solve(factor, at.slope, check_finite=False).reshape(start.shape)
-                tried = self._looked(at.parameters - move)
+                tried = self._looked(at.parameters - _step(at, damping * scale).reshape(start.shape))
                 if tried.loss < at.loss:
                     break
                 damping *= MORE
@@ -123,10 +121,12 @@ class Comparison:
         count = parameters.shape[1]
         held = self._held(count)
         bent = held @ parameters.ravel()
+        curvature = self.flow.products(weights.double().cpu().numpy(), count).reshape(3 * count, -1)
+        curvature += held
         return Fitted(
             parameters,
             float((difference.square().sum(dim=0) * share).sum()) + float(parameters.ravel() @ bent),
-            self.flow.products(weights.double().cpu().numpy(), count).reshape(3 * count, -1) + held,
+            curvature,
             self.flow.gathered(pull, count).ravel() + bent,
         )
 
@@ -149,3 +149,11 @@ class Comparison:
                 found.shape
             )
         return found.reshape(3 * count, 3 * count)
+
+
+def _step(at: Fitted, damping: Array) -> Array:
+    """The way to the least of the quadratic that a fit looks like, (3n,); large matrices are not kept twice."""
+    damped = at.curvature.copy(order="F")
+    damped.flat[:: len(damped) + 1] += damping
+    factor = cho_factor(damped, overwrite_a=True, check_finite=False)
+    return np.asarray(cho_solve(factor, at.slope, check_finite=False))

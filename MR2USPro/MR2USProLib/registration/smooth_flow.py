@@ -16,6 +16,9 @@ from .deformation import integrate
 Array = NDArray[np.float64]
 
 KNOTS_MM = 8.0
+MOST_KNOTS = 1600
+"""As many as the largest boxes around a gland take; in a larger region they lie further apart, since time and memory
+grow with the cube and the square of their number."""
 ROUND_MM = 5.0
 """Standard deviation of the Gaussian that takes the edge off the hats: without it the motion bends in steps."""
 UNIT_MM = 25.0
@@ -41,7 +44,7 @@ class SmoothFlow:
     def __init__(self, shape: Sequence[int], spacing_mm: Sequence[float], device: str = "cpu") -> None:
         self.shape, self.spacing_mm, self.device = tuple(shape), tuple(spacing_mm), device
         lengths = [(n - 1) * step for n, step in zip(shape, reversed(self.spacing_mm), strict=True)]
-        knots = coarser(shape, spacing_mm, KNOTS_MM)
+        knots = _knots(shape, spacing_mm)
         self._knots_mm = [length / (n - 1) for length, n in zip(lengths, knots, strict=True)]
         self._hats = [_hats(n, m) for n, m in zip(shape, knots, strict=True)]
         self._bumps = [
@@ -158,6 +161,14 @@ def coarser(shape: Sequence[int], spacing_mm: Sequence[float], step_mm: float) -
         for n, step in zip(shape, reversed(list(spacing_mm)), strict=True)
     )
     return k, j, i
+
+
+def _knots(shape: Sequence[int], spacing_mm: Sequence[float]) -> tuple[int, int, int]:
+    """(k, j, i), how many of them along each axis."""
+    step_mm = KNOTS_MM
+    while np.prod(knots := coarser(shape, spacing_mm, step_mm)) > MOST_KNOTS:
+        step_mm *= 1.05
+    return knots
 
 
 def _hats(voxels: int, knots: int) -> Array:
