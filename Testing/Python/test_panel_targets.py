@@ -1,0 +1,94 @@
+"""Targets that were drawn on the MR land in the TRUS where the known deformation puts them."""
+
+import numpy as np
+
+from MR2USProLib.registration import transforms
+from MR2USProLib.volume import Volume
+from oblique_pair import initial
+from register_panel import FLIP, markups, segmentation, targets_in_mr
+
+
+def test_targets_land_where_the_engine_puts_them(registerPanel, resultCase, knownPair, slicerApp):
+    import slicer
+
+    _, us, there = knownPair
+    points = targets_in_mr(us, there)
+    lesions, curve = markups("Lesions", points), markups("Urethra", points, "Curve")
+    plane = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsPlaneNode", "Cut")
+    for n in range(len(points)):
+        lesions.SetNthControlPointLabel(n, f"L{n + 1}")
+    plane.SetOrigin(*points[0])
+    plane.SetNormal(0, 0, 1)
+    plane.SetSize(20, 20)
+    slicerApp.process(0.05)
+    targets = registerPanel.targets
+    assert targets.carryButton.text == "Check what is to be carried"
+    for node in (lesions, curve, plane):
+        targets.targetsSelector.check(node)
+    slicerApp.process(0.05)
+    targets.carryButton.click()
+    slicerApp.process(0.05)
+    expected = transforms.inverse_points(points * FLIP, there) * FLIP
+    for name in ("Lesions on TRUS", "Urethra on TRUS"):
+        found = slicer.util.arrayFromMarkupsControlPoints(slicer.util.getNode(name))
+        np.testing.assert_allclose(found, expected, atol=0.05)
+    origin = slicer.util.getNode("Cut on TRUS").GetOrigin()
+    np.testing.assert_allclose(origin, expected[0], atol=0.3)
+    table = targets.targetsTable
+    assert [table.item(row, 0).text() for row in range(table.rowCount)] == ["L1", "L2", "L3", "Urethra", "Cut"]
+    assert table.item(0, 2).text() == ", ".join(f"{x:.1f}" for x in expected[0])
+    start = transforms.as_affine(initial())
+    moved = np.linalg.norm(transforms.map_points(points * FLIP, start.GetInverse()) * FLIP - expected, axis=1)
+    assert [table.item(row, 3).text() for row in range(3)] == [f"{x:.1f}" for x in moved]
+    assert not lesions.GetDisplayVisibility()
+    assert slicer.util.getNode("Lesions on TRUS").GetDisplayVisibility()
+    for button in registerPanel.widget.buttons:
+        button.collapsed = button.text != "Targets"
+    registerPanel.picture("targets")
+    for button in registerPanel.widget.buttons[:3]:
+        button.collapsed = False
+
+    table.cellClicked(1, 0)
+    for node in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
+        toRas = slicer.util.arrayFromVTKMatrix(node.GetSliceToRAS())
+        np.testing.assert_allclose(toRas[:3, 3], expected[1], atol=0.1)
+
+    # Again: copies are replaced, not added.
+    count = slicer.mrmlScene.GetNumberOfNodes()
+    lesions.SetNthControlPointPosition(0, *points[1])
+    targets.carryButton.click()
+    slicerApp.process(0.05)
+    assert slicer.mrmlScene.GetNumberOfNodes() == count
+    found = slicer.util.arrayFromMarkupsControlPoints(slicer.util.getNode("Lesions on TRUS"))
+    np.testing.assert_allclose(found[0], expected[1], atol=0.05)
+
+
+def test_segmentations_are_carried(registerPanel, resultCase, knownPair):
+    from MR2USProPanels.carrying import compare
+
+    mr, us, there = knownPair
+    centre = targets_in_mr(us, there)[1] * FLIP
+    ball = Volume((np.linalg.norm(mr.grid.points() - centre, axis=-1) < 6).astype(np.uint8), mr.grid)
+    lesion = segmentation(ball, ["lesion"], "Lesion")
+    (carried,) = registerPanel.logic.carry([lesion], resultCase.deformation)
+    (found,) = compare(lesion, carried, resultCase.deformation)
+    warped = ball.resampled(us.grid, there, "nearest").array > 0
+    expected = us.grid.to_world(np.argwhere(warped).mean(axis=0)[::-1]) * FLIP
+    np.testing.assert_allclose(found.trus, expected, atol=0.7)
+    np.testing.assert_allclose(found.mr, centre * FLIP, atol=0.7)
+
+
+def test_targets_go_with_the_mr_when_it_is_moved(registerPanel, resultCase, knownPair):
+    """A point placed on the MR while it lay at the start is the same place of the MR."""
+    import slicer
+
+    _, us, there = knownPair
+    point = targets_in_mr(us, there)[1]
+    expected = transforms.inverse_points(point * FLIP, there) * FLIP
+    resultCase.mr.SetAndObserveTransformNodeID(resultCase.pose.GetID())
+    slicer.util.updateTransformMatrixFromArray(
+        resultCase.pose, np.array([[1, 0, 0, 9], [0, 1, 0, 5], [0, 0, 1, 2], [0, 0, 0, 1.0]])
+    )
+    seen = markups("Seen", [point + [9, 5, 2]])
+    (carried,) = registerPanel.logic.carry([seen], resultCase.deformation)
+    np.testing.assert_allclose(carried.GetNthControlPointPosition(0), expected, atol=0.05)
