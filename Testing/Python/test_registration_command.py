@@ -17,7 +17,7 @@ from MR2USProLib.registration.finder import Found
 from MR2USProLib.registration.quality import Ellipsoid, Glands
 from MR2USProLib.registration.training import train
 from MR2USProLib.registration.voxelmorph import VoxelMorph, VoxelMorphSettings
-from MR2USProLib.volume import Volume
+from MR2USProLib.volume import Grid, Volume
 from MR2USProLib.weights import Weights, write_weights
 from oblique_pair import initial
 from registration_pair import shifted
@@ -114,3 +114,22 @@ def test_the_volume_is_held_by_its_option(files, tmp_path):
     scored, record = register.run(out=tmp_path / "out", incompressible=True, weights=path, **files)
     assert len(scored.registration.fitted.history["volume"]) == 30
     assert record.as_dict()["parameters"]["incompressible"] is True
+
+
+@pytest.mark.parametrize(
+    ("name", "changed", "says"),
+    [
+        ("us", lambda array: np.full_like(array, 7), "us.nrrd has one value everywhere"),
+        ("mr", lambda array: np.stack(3 * [array], axis=-1), "mr.nrrd has colours"),
+        ("us", lambda array: np.stack(3 * [array], axis=-1), "us.nrrd has colours"),
+        ("us", lambda array: array[:2], "us.nrrd is too thin"),
+    ],
+)
+def test_what_shows_no_volume_is_refused_in_a_sentence(files, tmp_path, name, changed, says):
+    volume = Volume.read(tmp_path / f"{name}.nrrd")
+    array = changed(volume.array)
+    grid = Grid(array.shape[:3], volume.grid.spacing_mm, volume.grid.origin_mm, volume.grid.direction)
+    Volume(array, grid).write(tmp_path / f"{name}.nrrd")
+    with pytest.raises(InputError, match=says):
+        register.run(out=tmp_path / "out", **files)
+    assert not (tmp_path / "out").exists()

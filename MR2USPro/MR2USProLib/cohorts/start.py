@@ -67,7 +67,7 @@ def started(case: Case, *, preset: pipeline.Preset, initial: str = "none", seed:
     from ..registration.transforms import read_transform
 
     try:
-        mr, us = Volume.read(case.mr), Volume.read(case.us)
+        mr, us = pipeline.read_pair(case.mr, case.us)
         truth = read_transform(case.truth) if case.truth else None
         if case.mr_label is None or case.us_label is None:
             pair = pipeline.pair_up(mr, us, initial=initial, preset=preset)

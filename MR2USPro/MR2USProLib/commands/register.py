@@ -104,7 +104,7 @@ def run(
         translation, registration = pipeline.methods_for(translation, registration, trained)
         if place == "cpu":
             check_fits(registration, preset, translation)
-        mr, us = Volume.read(moving), Volume.read(fixed)
+        mr, us = pipeline.read_pair(moving, fixed)
         if double_slices:
             mr = pipeline.double_slices(mr)
         moving_labels = read_labels(moving_label) if moving_label else None

@@ -51,7 +51,7 @@ def run(
         trained = read_weights(Path(weights)) if weights else None  # a job names its files by strings
         if trained is not None and trained.part("translation", method) is None:
             raise InputError(f"The weights hold no translation: give weights that 'mr2us train' wrote for {method}.")
-        pair = pipeline.pair_up(Volume.read(mr), Volume.read(us), initial=initial, region_mm=fixed_roi, preset=preset)
+        pair = pipeline.pair_up(*pipeline.read_pair(mr, us), initial=initial, region_mm=fixed_roi, preset=preset)
         pose, pose_file = named_file(initial)
         parameters = {
             "method": method,

@@ -4,7 +4,7 @@ This is the paper in the order in which it runs: reconstruct (III-A), translate 
 end calls these functions; the stages know nothing of each other.
 """
 
-from .pairing import Pair, Preset, double_slices, find_start, guided_start, pair_up
+from .pairing import Pair, Preset, double_slices, find_start, guided_start, pair_up, read_pair
 from .reconstructing import Fill, FilledVolume, Matcher, Reconstruction, VoxelSize, fill_gaps, reconstruct, stitch
 from .registering import (
     Registration,
@@ -34,6 +34,7 @@ __all__ = [
     "methods_for",
     "pair_up",
     "pictures",
+    "read_pair",
     "reconstruct",
     "register",
     "stitch",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -52,6 +53,23 @@ class Pair:
             f"What only one of them shows is kept out of every loss: {1 - self.valid.mean():.0%} of the region.",
             "Their grey levels from the 1st to the 99th percentile of the rest become -1 to 1.",
         )
+
+
+def read_pair(mr: str | Path, us: str | Path) -> tuple[Volume, Volume]:
+    """Both images from their files.
+
+    Raises:
+        InputError: a file cannot be read, holds colours or one value alone, or the TRUS volume is a slice or two.
+    """
+    pair = Volume.read(mr), Volume.read(us)
+    for path, volume in zip((mr, us), pair, strict=True):
+        if volume.array.ndim != 3:
+            raise InputError(f"{Path(path).name} has colours or vectors in its voxels: save it as grey levels.")
+        if np.all(volume.array == volume.array.flat[0]):
+            raise InputError(f"{Path(path).name} has one value everywhere and shows nothing: give another image.")
+    if min(pair[1].grid.shape) < 3:
+        raise InputError(f"{Path(us).name} is too thin: a TRUS volume of three voxels along each axis is needed.")
+    return pair
 
 
 def double_slices(mr: Volume) -> Volume:
