@@ -81,6 +81,14 @@ def test_stripes_are_found_either_way_before_they_are_grain(sources, axis):
     assert not judged(sources, sources[0] + stripes, sources[0], unfinished=True).collapsed
 
 
+def test_fine_detail_that_nobody_sees_is_no_stripe(sources):
+    faint = 0.02 * np.sin(np.arange(SHAPE[2]) * 2 * np.pi / 4)
+    smooth = [gaussian_filter(picture, (0, 3, 3)) for picture in sources]
+    health = judged(sources, *(x + faint for x in smooth))
+    assert health.streaks_mr > 2
+    assert not any("striped" in reason for reason in health.reasons)
+
+
 def test_stripes_that_the_source_has_are_no_fault(sources):
     wave = 0.12 * np.sin(np.arange(SHAPE[2]) * 2 * np.pi / 4)
     striped = [picture + wave for picture in sources]

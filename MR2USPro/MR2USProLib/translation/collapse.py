@@ -23,6 +23,8 @@ TEMPLATE = 0.9
 GRAIN = 0.1
 STREAKS = 2.0
 STREAKS_BEYOND_SOURCE = 1.0
+LEAST_STREAKED = 0.01
+"""Share of the variance that fine detail has to have before stripes in it can be seen."""
 LEAST_CONTRAST = 0.1
 LEAST_RULER = 0.25
 WORTH_CLOSING = 0.3
@@ -129,8 +131,8 @@ def examine(pairs: Sequence[Outcome], ruler: float = 1.0, *, unfinished: bool = 
         if grain > max(GRAIN, found[f"source_grain_{side}"]):
             reasons.append(f"The translated {name} is grainy ({grain:.0%} of its variance).")
         streaks, source_streaks = found[f"streaks_{side}"], found[f"source_streaks_{side}"]
-        # A run may draw some on its way and lose them again.
-        if not unfinished and streaks > max(STREAKS, source_streaks + STREAKS_BEYOND_SOURCE):
+        striped = grain > LEAST_STREAKED and streaks > max(STREAKS, source_streaks + STREAKS_BEYOND_SOURCE)
+        if striped and not unfinished:  # a run may draw some on its way and lose them again
             reasons.append(
                 f"The translated {name} is striped: {2**streaks:.0f} times as much of its fine detail runs one way as "
                 "the other."
