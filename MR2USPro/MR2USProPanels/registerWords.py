@@ -31,9 +31,15 @@ UNDEFORMED = "undeformed_kept"
 
 def verdict(metrics: Metrics) -> list[str]:
     """What changed, whether it can be, and what to look at, in sentences; the most important first."""
-    sentences = warnings(metrics)
     if metrics.get(UNDEFORMED):
-        sentences = [_("The MR is kept undeformed, where the start brought it. Register again for a deformation.")]
+        sentences = [
+            _(
+                "The MR is kept undeformed, where the start brought it; the report tells of the deformation that was "
+                "let go of. Register again for a deformation."
+            )
+        ]
+    else:
+        sentences = warnings(metrics)
     if "after" in metrics:
         sentences += _scored(metrics)
     guidance = metrics.get("guidance", {})
@@ -49,6 +55,17 @@ def verdict(metrics: Metrics) -> list[str]:
         sentences.append(_("The glands were not recognised in their boxes: the start stayed where you put it."))
     if drawn:
         sentences.append(_("The glands that you drew guided it: how well these very outlines overlap proves nothing."))
+    if not metrics.get(UNDEFORMED):
+        sentences += _moved(metrics)
+    if "after" not in metrics:
+        sentences.append(_("No segmentations were given, so only your eye can judge the result: review it below."))
+    return sentences
+
+
+def _moved(metrics: Metrics) -> list[str]:
+    """What moved the MR beyond the start, and how far."""
+    sentences = []
+    guidance = metrics.get("guidance", {})
     if guidance.get("points"):
         sentences.append(
             _("The {n} pairs of points that guided it lie {mean:.1f} mm apart now.").format(
@@ -79,8 +96,6 @@ def verdict(metrics: Metrics) -> list[str]:
     )
     if deformation["folding"]["fraction"] == 0:
         sentences.append(_("The deformation does not fold."))
-    if "after" not in metrics:
-        sentences.append(_("No segmentations were given, so only your eye can judge the result: review it below."))
     return sentences
 
 

@@ -46,10 +46,12 @@ def test_a_doubtful_deformation_can_be_let_go_of(registerPanel, resultCase, know
     assert not form.undeformButton.visible
     figures = json.loads(resultCase.registerResults)
     quality = {"doubtful": True, "doubts": ["The deformation parts the glands as they are seen in their boxes."]}
-    resultCase.registerResults = json.dumps({**figures, "quality": quality})
+    followed = {"followed": True, "parts_glands": False}
+    resultCase.registerResults = json.dumps({**figures, "quality": quality, "structure": followed})
     slicerApp.process(0.05)
     assert form.undeformButton.visible
     assert "This result is doubtful. The deformation parts the glands" in form.verdictLabel.text
+    assert "the MR was moved by it" in form.verdictLabel.text
     registerPanel.picture("doubtful")
 
     form.undeformButton.click()
@@ -60,6 +62,8 @@ def test_a_doubtful_deformation_can_be_let_go_of(registerPanel, resultCase, know
     points, theirs = brought_to_mr(resultCase.deformation, us.grid)
     np.testing.assert_allclose(theirs, transforms.map_points(points, start), atol=0.05)
     assert "kept undeformed" in form.verdictLabel.text
+    assert "moved" not in form.verdictLabel.text
+    assert "fold" not in form.verdictLabel.text
     assert not form.undeformButton.visible
     registerPanel.picture("undeformed")
 
