@@ -64,6 +64,24 @@ def test_a_training_goes_on_bit_by_bit(method, cohort, tmp_path):
     assert [path.name for path in kept.parent.iterdir()] == [kept.name]
 
 
+def test_a_training_that_is_broken_off_within_a_step_goes_on_bit_by_bit(cohort, tmp_path):
+    """Ctrl-C comes whenever it comes: here when the weights have moved, but the step has not been counted yet."""
+    method, steps = small(iterations=4), []
+
+    def interrupted(field):
+        steps.append(field)
+        if len(steps) == 2:
+            raise KeyboardInterrupt
+
+    whole = train(method, cohort, seed=3)
+    kept = tmp_path / "training.checkpoint"
+    with pytest.raises(KeyboardInterrupt):
+        train(method, cohort, seed=3, checkpoint=kept, on_field=interrupted)
+    resumed = train(method, cohort, seed=3, checkpoint=kept)
+    assert same(resumed, whole)
+    assert resumed.history == whole.history
+
+
 def test_a_checkpoint_of_another_training_is_refused(cohort, tmp_path):
     kept = tmp_path / "training.checkpoint"
     train(small(iterations=2), cohort, checkpoint=kept)

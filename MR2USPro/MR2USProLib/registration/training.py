@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..checkpoint import read_checkpoint, write_checkpoint
-from ..errors import InputError
+from ..errors import Cancelled, InputError
 from ..progress import SILENT, Progress
 from ..weights import Part
 from .acceleration import Acceleration
@@ -190,9 +190,12 @@ def _optimise(
             if checkpoint and time.monotonic() - kept > CHECKPOINT_SECONDS:
                 write_checkpoint(checkpoint, done, state, history, training)
                 kept = time.monotonic()
-    finally:  # a cancelled training goes on where it was
+    except Cancelled:  # heard between two steps; whatever else ends a training may do so in the middle of one
         if checkpoint:
             write_checkpoint(checkpoint, done, state, history, training)
+        raise
+    if checkpoint:
+        write_checkpoint(checkpoint, done, state, history, training)
     return history
 
 
