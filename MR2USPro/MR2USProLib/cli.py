@@ -248,7 +248,9 @@ def register(
     initial: Initial = "none",
     translation: Annotated[
         Literal["auto", "acmt", "pmt", "unsb", "none"],
-        typer.Option(help="Modality translation; auto: acmt (or what --weights hold) before a network, else none."),
+        typer.Option(
+            help="Modality translation; auto: before a network acmt (or as --weights were trained), else none."
+        ),
     ] = "auto",
     registration: Annotated[
         Literal["auto", "self-similarity", "anatomy-aware", "fsdiffreg", "diffusemorph", "voxelmorph", "surfaces"],

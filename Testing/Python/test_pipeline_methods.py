@@ -11,6 +11,7 @@ from MR2USProLib.volume import Grid, Volume
 from MR2USProLib.weights import Part, Weights
 
 TRAINED = Weights({"translation": Part("pmt", {}, {}), "registration": Part("voxelmorph", {}, {})})
+UNTRANSLATED = Weights({"registration": Part("voxelmorph", {}, {})})
 FINDER = Weights({"finder": Part("ridge", {}, {})})
 
 
@@ -20,6 +21,9 @@ FINDER = Weights({"finder": Part("ridge", {}, {})})
         ("auto", "auto", None, ("none", "self-similarity")),
         ("auto", "auto", FINDER, ("none", "self-similarity")),
         ("auto", "auto", TRAINED, ("pmt", "voxelmorph")),
+        ("auto", "auto", UNTRANSLATED, ("none", "voxelmorph")),
+        ("acmt", "auto", UNTRANSLATED, ("acmt", "voxelmorph")),
+        ("auto", "anatomy-aware", FINDER, ("acmt", "anatomy-aware")),
         ("auto", "anatomy-aware", None, ("acmt", "anatomy-aware")),
         ("none", "anatomy-aware", None, ("none", "anatomy-aware")),
         ("auto", "self-similarity", TRAINED, ("none", "self-similarity")),

@@ -68,16 +68,19 @@ def methods_for(
 ) -> tuple[TranslationMethod | Literal["none"], RegistrationMethod]:
     """What ``auto`` stands for: the one place where that is decided.
 
-    The registration is the trained one where there are weights of one, else self-similarity. Before a network goes the
-    translation that the weights hold, else ACMT, as in the paper; before anything else none.
+    The registration is the trained one where there are weights of one, else self-similarity. Before a trained network
+    goes what it was trained behind: the translation that the weights hold, or none. Before one that is fitted goes
+    theirs, too, else ACMT, as in the paper; before anything else none.
     """
     learned = weights.parts if weights is not None else {}
     if registration == "auto":
         registration = learned["registration"].method if "registration" in learned else SELF_SIMILARITY  # type: ignore[assignment]
     if registration == SURFACES or (translation == "auto" and registration == SELF_SIMILARITY):
         translation = "none"
+    elif translation == "auto" and "translation" in learned:
+        translation = learned["translation"].method  # type: ignore[assignment]
     elif translation == "auto":
-        translation = learned["translation"].method if "translation" in learned else "acmt"  # type: ignore[assignment]
+        translation = "none" if "registration" in learned else "acmt"
     return translation, registration  # type: ignore[return-value]
 
 
