@@ -1,5 +1,7 @@
 """One trainer for every method, one pair as well as many: it goes on where it was, and what it learned can be kept."""
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 import torch
@@ -185,3 +187,18 @@ def test_augmentation_varies_mr_us_and_mask_alike():
         ranks = [torch.argsort(torch.argsort(x[inside])).float() for x in (batch.mr, batch.us)]
         assert torch.corrcoef(torch.stack(ranks))[0, 1] > 0.99
     assert len(seen) > 8
+
+
+@METHODS
+def test_a_training_that_diverged_is_no_sound_one(method):
+    """Its weights are no numbers, and so is whatever is measured of its pictures."""
+    schedule = Schedule(3, slices=2, learning_rate=1e25, augmentation=COHORT)
+    trained = train(method, [patient(0)], settings=SETTINGS[method], schedule=schedule)
+    assert not all(tensor.isfinite().all() for tensor in trained.part().tensors.values())
+    case = patient(0)
+    found = translate_with(trained.part(), case.mr, case.us, case.valid)
+    assert np.isfinite(found.mr).all()
+    for health in (trained.health, found.health):
+        assert "The translated MR is all but constant" in " ".join(health.reasons)
+        figures = [value for value in asdict(health).values() if isinstance(value, float)]
+        assert np.isfinite(figures).all()

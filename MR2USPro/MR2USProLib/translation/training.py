@@ -305,7 +305,7 @@ class Run:
     def _translator(self) -> Translator:
         method = self.method
         generator = cast(Generator, self._average.module)
-        ruler = self._sight(generator) / max(self._at_first, 1e-12)
+        ruler = float(np.nan_to_num(self._sight(generator) / max(self._at_first, 1e-12)))
         return Translator(method.name, generator.eval(), method.bridge, method.both, method.reach, ruler)
 
     def _look(self, unfinished: bool) -> Health:

@@ -124,7 +124,9 @@ class Translator:
     def _carried(self, x: Tensor, pair: Prepared, seed: int | None, progress: Progress) -> NDArray[np.float32]:
         rng = None if seed is None else torch.Generator().manual_seed(seed)
         network = _SomeSlices(self.generator, progress, self.bridge.steps)
-        return unstacked(self.bridge.simulate(network, x, self.bridge.steps, rng, pair.valid, ACROSS_SLICES), pair)
+        found = self.bridge.simulate(network, x, self.bridge.steps, rng, pair.valid, ACROSS_SLICES)
+        # A network that diverged gives no numbers, which pass every comparison; that a picture is constant is found.
+        return np.nan_to_num(unstacked(found, pair), posinf=0.0, neginf=0.0)
 
 
 class _SomeSlices(nn.Module):
