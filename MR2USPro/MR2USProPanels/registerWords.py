@@ -51,6 +51,8 @@ def verdict(metrics: Metrics) -> list[str]:
                 n=start["moved_mm"]
             )
         )
+    elif start is not None and guidance.get("points"):
+        sentences.append(_("The glands were not recognised in their boxes: only your points moved the start."))
     elif start is not None:
         sentences.append(_("The glands were not recognised in their boxes: the start stayed where you put it."))
     if drawn:
@@ -81,9 +83,12 @@ def _moved(metrics: Metrics) -> list[str]:
             if structure["parts_glands"]
             else _("The images share too little structure for the MR to be moved by it.")
         )
+        led = len(guidance.get("masks", ())) == 2 or guidance.get("points")
         sentences += [
             why,
-            _(
+            _("Only what you drew and marked in both images moved it.")
+            if led
+            else _(
                 "The MR stays where the start brought it. Draw both glands, mark places in both images, or choose a "
                 "network."
             ),

@@ -128,3 +128,21 @@ def test_a_result_that_is_worse_than_the_start_is_called_so(slicerApp):
     assert "folds in 0.10 %" in verdict(metrics((0.9, 0.9), (2.0, None), folded=0.001))[0]
     assert "The losses went blind." in better
     assert rows(metrics((0.7, 0.9), (5.0, 2.0)))[5] == ("Landmark cyst", "5.00", "2.00", "mm")
+
+
+def test_says_what_moved_the_mr_where_the_pictures_did_not(slicerApp):
+    from MR2USProPanels.registerWords import verdict
+
+    metrics = {
+        "start": {"glands_recognised": False, "likeness": 0.1, "moved_mm": 0.0},
+        "structure": {"agreement": 0.1, "disagreement_mm": 4.0, "followed": False, "parts_glands": False},
+        "deformation": {"mean_mm": 1.0, "p95_mm": 2.0, "max_mm": 3.0, "folding": {"fraction": 0.0}},
+        "valid_share_of_region": 0.9,
+    }
+    unguided = " ".join(verdict(metrics))
+    assert "The MR stays where the start brought it" in unguided
+    assert "the start stayed where you put it" in unguided
+    guided = " ".join(verdict({**metrics, "guidance": {"masks": [], "points": 2, "points_mean_mm": 1.0}}))
+    assert "stays where" not in guided
+    assert "Only what you drew and marked in both images moved it." in guided
+    assert "only your points moved the start" in guided

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from known_pair import pair
+from known_pair import gland, pair
 from MR2USProLib.commands import register, registration_figures
 from MR2USProLib.commands.sections import registration_sections
 from MR2USProLib.errors import InputError
@@ -133,3 +133,23 @@ def test_what_shows_no_volume_is_refused_in_a_sentence(files, tmp_path, name, ch
     with pytest.raises(InputError, match=says):
         register.run(out=tmp_path / "out", **files)
     assert not (tmp_path / "out").exists()
+
+
+def test_the_report_says_what_moved_the_mr_where_the_pictures_did_not(files, tmp_path):
+    mr, us = Volume.read(files["moving"]), Volume.read(files["fixed"])
+    noise = np.random.default_rng(1).integers(1, 255, us.array.shape).astype(np.uint8)
+    Volume(noise, us.grid).write(files["fixed"])
+    centre = np.array(us.grid.centre_mm)
+    for name, grid, middle in (("moving", mr.grid, initial().TransformPoint(centre)), ("fixed", us.grid, centre)):
+        mask = gland(grid, np.array(middle)) & (grid.points()[..., 0] < middle[0] + 8)  # cut, so that shapes differ
+        Volume(mask.astype(np.uint8), grid).write(tmp_path / f"{name}.nrrd")
+        files[f"{name}_mask"] = tmp_path / f"{name}.nrrd"
+    scored, _ = register.run(out=tmp_path / "out", **files)
+    assert not scored.metrics["structure"]["followed"]
+    assert scored.metrics["deformation"]["mean_mm"] > 0.1
+    text = " ".join(registration_sections(scored)[0].text)
+    assert "only what was drawn and marked in both images did" in text
+    assert "stays where" not in text
+    unguided = {name: of for name, of in scored.metrics.items() if name != "guidance"}
+    text = " ".join(registration_sections(replace(scored, metrics=unguided))[0].text)
+    assert "the MR stays where the start brought it" in text

@@ -105,9 +105,10 @@ def _start_sentence(metrics: dict[str, Any]) -> tuple[str, ...]:
         return ()
     start = metrics["start"]
     if not start["glands_recognised"]:
+        marked = ", moved by the landmark pairs" if metrics.get("guidance", {}).get("points") else ""
         return (
             f"The glands were not recognised in their boxes (likeness {start['likeness']:.2f}), so the registration "
-            "began at the start that was given.",
+            f"began at the start that was given{marked}.",
         )
     return (
         f"The glands were recognised in their boxes (likeness {start['likeness']:.2f}), which moved the start by "
@@ -124,12 +125,16 @@ def _structure_sentence(metrics: dict[str, Any]) -> tuple[str, ...]:
     if seen["followed"]:
         return (f"Both pictures show the same structure {how}, and the MR was moved by it.",)
     why = (
-        f"What both pictures seem to share {how} would part the glands as they are seen in their boxes"
+        f"What both pictures seem to share {how} would part the glands as they are seen in their boxes and did not "
+        "move the MR"
         if seen["parts_glands"]
-        else f"The pictures share too little structure {how} for the MR to be moved by it"
+        else f"The pictures share too little structure {how}, which did not move the MR"
     )
+    guidance = metrics.get("guidance", {"masks": (), "points": 0})
+    if len(guidance["masks"]) == 2 or guidance["points"]:
+        return (f"{why}: only what was drawn and marked in both images did.",)
     return (
-        f"{why}: it stays where the start brought it. Masks of both glands, landmark pairs or a network "
+        f"{why}: the MR stays where the start brought it. Masks of both glands, landmark pairs or a network "
         "(--registration anatomy-aware) would move it.",
     )
 
@@ -164,8 +169,8 @@ def _guidance_sentence(metrics: dict[str, Any]) -> tuple[str, ...]:
         sentences.append(f"A mask of the gland in the {image} stood in for the box around it.")
     if guidance["points"]:
         sentences.append(
-            f"{guidance['points']} landmark pairs guided it too and lie {guidance['points_mean_mm']:.1f} mm apart now; "
-            "that is no measure of its error either."
+            f"{guidance['points']} landmark pairs guided the registration and lie {guidance['points_mean_mm']:.1f} mm "
+            "apart now; that is no measure of its error."
         )
     return tuple(sentences)
 
