@@ -110,9 +110,8 @@ def warnings(metrics: Metrics) -> list[str]:
     deformation = metrics["deformation"]
     folded = deformation["folding"]["fraction"]
     if folded > 0:
-        found.append(
-            _("The deformation folds in {n:.2f} % of the voxels: do not trust it there.").format(n=100 * folded)
-        )
+        share = "< 0.01" if folded < 0.5e-4 else f"{100 * folded:.2f}"
+        found.append(_("The deformation folds in {n} % of the voxels: do not trust it there.").format(n=share))
     if deformation["max_mm"] > GREAT_SHIFT_MM:
         found.append(
             _(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from MR2USProLib.commands.cohort_tables import table_told
+from MR2USProLib.commands.cohort_tables import changed, table_told
 from MR2USProLib.evaluation.comparison import Row, change, spread, told_apart
 from MR2USProLib.report.page import Mark, Table
 from MR2USProLib.report.tables import markdown
@@ -46,6 +46,11 @@ def test_pairs_of_one_patient_count_as_one_witness():
     start, end = rows("s", [5.0] * 7, patients), rows("m", [4.0, 3.5, 3.6, 3, 2, 1, 0], patients)
     assert change(start, end, "tre_mm", more_is_better=False).p == pytest.approx(2 / 32)
     assert change(start, end, "tre_mm", more_is_better=False).count == 7
+
+
+def test_a_change_that_rounds_to_nothing_has_no_sign():
+    shown = changed(rows("a", [5.0, 6.0]), rows("b", [4.9995, 6.0]), "tre_mm", 2, more_is_better=False)
+    assert shown.text.startswith("+0.00 ")
 
 
 def test_no_change_is_none():

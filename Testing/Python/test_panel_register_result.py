@@ -126,6 +126,7 @@ def test_a_result_that_is_worse_than_the_start_is_called_so(slicerApp):
     for dsc, tre in (((0.9, 0.7), (2.0, 2.0)), ((0.9, 0.9), (2.0, 5.0))):
         assert "do not use it" in verdict(metrics(dsc, tre))[0]
     assert "folds in 0.10 %" in verdict(metrics((0.9, 0.9), (2.0, None), folded=0.001))[0]
+    assert "folds in < 0.01 %" in verdict(metrics((0.9, 0.9), (2.0, None), folded=1e-6))[0]
     assert "The losses went blind." in better
     assert rows(metrics((0.7, 0.9), (5.0, 2.0)))[5] == ("Landmark cyst", "5.00", "2.00", "mm")
 

@@ -49,7 +49,8 @@ def test_doubts_name_what_speaks_against_a_result():
     assert Quality(None, None, 0.2, 0.0, None).doubts == ()
     assert "from 0.90 to 0.80" in Quality(0.9, 0.8, 0.2, 0.0, 1.0).doubts[0]
     assert "overlap by 0.55 only" in Quality(0.55, 0.55, 0.2, 0.0, 1.0).doubts[0]
-    assert "folds" in Quality(0.9, 0.9, 0.2, 0.001, 1.0).doubts[0]
+    assert "folds 0.10% of" in Quality(0.9, 0.9, 0.2, 0.001, 1.0).doubts[0]
+    assert "folds less than 0.01% of" in Quality(0.9, 0.9, 0.2, 1e-6, 1.0).doubts[0]
     assert "leads 4.0 mm away" in Quality(0.9, 0.9, 4.0, 0.0, 1.0).doubts[0]
     assert "uncertainty is 5.0 mm" in Quality(0.9, 0.9, 0.2, 0.0, 5.0).doubts[0]
 

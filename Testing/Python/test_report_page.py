@@ -114,6 +114,7 @@ def test_text_is_escaped():
 def test_numbers_are_written_with_their_units():
     assert written(3.14159, "mm") == "3.14 mm"
     assert written(-0.5, digits=1) == "−0.5"
+    assert written(-0.004) == "0.00"
     assert written(None, "mm") == written(float("nan"), "mm") == "not measured"
 
 

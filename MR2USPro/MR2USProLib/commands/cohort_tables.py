@@ -161,7 +161,7 @@ def changed(
     found = change(before, after, figure, more_is_better=more_is_better)
     if not found.count:
         return ""
-    sign = "+" if found.mean >= 0 else "−"
+    sign = "−" if round(found.mean, digits) < 0 else "+"
     p = "" if found.p != found.p else f"p {found.p:.2g}, " if found.p >= 0.001 else "p < 0.001, "
     text = f"{sign}{abs(found.mean):.{digits}f} ({p}{found.worse:.0%} worse)"
     return Mark(text, (found.mean > 0) == more_is_better if found.p < 0.05 else None)

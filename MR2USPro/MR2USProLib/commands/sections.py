@@ -107,12 +107,12 @@ def _start_sentence(metrics: dict[str, Any]) -> tuple[str, ...]:
     if not start["glands_recognised"]:
         marked = ", moved by the landmark pairs" if metrics.get("guidance", {}).get("points") else ""
         return (
-            f"The glands were not recognised in their boxes (likeness {start['likeness']:.2f}), so the registration "
-            f"began at the start that was given{marked}.",
+            f"The glands were not recognised in their boxes (likeness {written(start['likeness'])}), so the "
+            f"registration began at the start that was given{marked}.",
         )
     return (
-        f"The glands were recognised in their boxes (likeness {start['likeness']:.2f}), which moved the start by "
-        f"{start['moved_mm']:.1f} mm before anything was deformed.",
+        f"The glands were recognised in their boxes (likeness {written(start['likeness'])}), which moved the start "
+        f"by {start['moved_mm']:.1f} mm before anything was deformed.",
     )
 
 
@@ -121,7 +121,7 @@ def _structure_sentence(metrics: dict[str, Any]) -> tuple[str, ...]:
     if "structure" not in metrics:
         return ()
     seen = metrics["structure"]
-    how = f"(agreement {seen['agreement']:.2f}, two halves of the region {seen['disagreement_mm']:.1f} mm apart)"
+    how = f"(agreement {written(seen['agreement'])}, two halves of the region {seen['disagreement_mm']:.1f} mm apart)"
     if seen["followed"]:
         return (f"Both pictures show the same structure {how}, and the MR was moved by it.",)
     why = (
@@ -247,8 +247,10 @@ def registration_verdict(metrics: Mapping) -> str:
 
 def deformation_sentence(deformation: Mapping) -> str:
     """The size and the smoothness of a deformation in words."""
+    from ..registration.quality import share
+
     folded = deformation["folding"]["fraction"]
-    fold = "It folds nowhere." if folded == 0 else f"It folds in {folded:.2%} of the voxels: do not trust it there."
+    fold = "It folds nowhere." if folded == 0 else f"It folds in {share(folded)} of the voxels: do not trust it there."
     return (
         f"Beyond the initial alignment the MR was moved by {deformation['mean_mm']:.1f} mm on average and "
         f"{deformation['max_mm']:.1f} mm at most. {fold} Harmonic energy: "

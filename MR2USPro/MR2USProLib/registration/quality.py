@@ -104,7 +104,7 @@ class Quality:
             elif self.overlap_after < LEAST_OVERLAP:
                 yield f"The glands as they are seen in their boxes overlap by {self.overlap_after:.2f} only."
         if self.folding > 0:
-            yield f"The deformation folds {self.folding:.2%} of the tissue over itself."
+            yield f"The deformation folds {share(self.folding)} of the tissue over itself."
         if self.detour_mm > LARGEST_DETOUR_MM:
             yield f"There and back again leads {self.detour_mm:.1f} mm away from where it began."
         if self.spread_mm is not None and self.spread_mm > LARGEST_SPREAD_MM:
@@ -121,6 +121,11 @@ class Quality:
             "folding": self.folding,
             "spread_mm": self.spread_mm,
         }
+
+
+def share(fraction: float) -> str:
+    """In per cent; what is more than nothing is never called 0."""
+    return "less than 0.01%" if 0 < fraction < 0.5e-4 else f"{fraction:.2%}"
 
 
 def detour_mm(

@@ -44,7 +44,7 @@ def written(value: float | None, unit: str = "", digits: int = 2) -> str:
     """A number with its unit, as ``3.42 mm``; a missing one (None, NaN) says so."""
     if value is None or value != value:
         return NOT_MEASURED
-    return f"{value:.{digits}f} {unit}".strip().replace("-", "−")
+    return f"{round(value, digits) + 0.0:.{digits}f} {unit}".strip().replace("-", "−")  # plus 0: no −0
 
 
 def change(before: float | None, after: float | None, measure: Measure) -> Mark:
