@@ -5,12 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from known_pair import gland, pair
 from MR2USProLib.commands import register, registration_figures
 from MR2USProLib.commands.sections import registration_sections
 from MR2USProLib.errors import InputError
 from MR2USProLib.pipeline import pairing
+from MR2USProLib.progress import Progress
 from MR2USProLib.registration import transforms
 from MR2USProLib.registration.anatomy_aware import AnatomyAware, AnatomyAwareSettings
 from MR2USProLib.registration.finder import Found
@@ -153,3 +155,26 @@ def test_the_report_says_what_moved_the_mr_where_the_pictures_did_not(files, tmp
     unguided = {name: of for name, of in scored.metrics.items() if name != "guidance"}
     text = " ".join(registration_sections(replace(scored, metrics=unguided))[0].text)
     assert "the MR stays where the start brought it" in text
+
+
+def test_labels_that_do_not_match_are_told_before_the_work(files, tmp_path):
+    grid = Volume.read(files["fixed"]).grid
+    masks = [sitk.Cast(Volume(gland(grid, grid.centre_mm), grid).to_sitk(), sitk.sitkUInt8)] * 3
+    for name, channels in (("moving_label", 3), ("fixed_label", 2)):
+        files[name] = tmp_path / f"{name}.nrrd"
+        sitk.WriteImage(sitk.JoinSeries(masks[:channels]), str(files[name]))
+    told = []
+    with pytest.raises(InputError, match="The labels do not match"):
+        register.run(out=tmp_path / "out", progress=Progress(lambda *step: told.append(step)), **files)
+    assert not told
+
+
+def test_a_start_that_brings_the_box_beside_the_mr_is_what_is_told(files, tmp_path):
+    middle = np.array(Volume.read(files["fixed"]).grid.centre_mm)
+    transforms.write_transform(tmp_path / "far.tfm", sitk.TranslationTransform(3, (500.0, 0.0, 0.0)))
+    files |= {"initial": str(tmp_path / "far.tfm"), "fixed_roi": (*(middle - 15), *(middle + 15))}
+    with pytest.raises(InputError, match="start from another pose with --initial"):
+        register.run(out=tmp_path / "out", **files)
+    files |= {"moving_roi": (900.0, 900.0, 900.0, 950.0, 950.0, 950.0)}
+    with pytest.raises(InputError, match=r"region from \[900.0, 900.0, 900.0\] to .* lies outside the image"):
+        register.run(out=tmp_path / "out", **files)

@@ -83,7 +83,7 @@ def run(
         InputError: an image, label or transform cannot be read, the two images do not overlap, or ``out`` cannot be
             written.
     """
-    from ..evaluation.labels import read_labels
+    from ..evaluation.labels import read_labels, shared
     from ..registration.guidance import Guidance, read_guidance
     from ..registration.initial import named_file
     from ..registration.transforms import displacement_on, warp, write_transform
@@ -109,6 +109,8 @@ def run(
             mr = pipeline.double_slices(mr)
         moving_labels = read_labels(moving_label) if moving_label else None
         fixed_labels = read_labels(fixed_label) if fixed_label else None
+        if moving_labels is not None and fixed_labels is not None:
+            shared(moving_labels, fixed_labels)  # labels that do not match are told before the work
         guidance = read_guidance(moving_mask, fixed_mask, moving_points, fixed_points)
         mr_box, us_box = (None if box is None else box.region_mm for box in guidance.boxes())
         region = fixed_roi or us_box

@@ -20,6 +20,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from ..errors import InputError
 from ..volume import Volume
 from .boxes import Box
 from .quality import Ellipsoid, Glands
@@ -236,12 +237,21 @@ def find(
         start: fixed to moving points, LPS mm, roughly; nothing is proposed beyond one that is not linear.
         us_box: drawn around the gland in ``us``.
         mr_box: drawn around it in ``mr``, along its axes; where ``start`` brings the other one if not given.
+
+    Raises:
+        InputError: a box that was drawn lies outside its image.
     """
     if not start.IsLinear():
         return Found(start, start, 0.0, False)
+    for image, box in ((us, us_box), (mr, mr_box)):
+        if box is not None:
+            image.grid.cropped_to(box.low_mm, box.high_mm)
     carried = us_box if mr_box is None else mr_box.moved(start.GetInverse())
     looked_at = [Box(box.low_mm - box.size_mm, box.high_mm + box.size_mm) for box in (carried, us_box)]
-    pictures = Picture(mr, looked_at[0], start), Picture(us, looked_at[1])
+    try:
+        pictures = Picture(mr, looked_at[0], start), Picture(us, looked_at[1])
+    except InputError:  # the start brings the box beside the MR, where nothing is to be recognised
+        return Found(start, start, 0.0, False)
     sights = _sights(finder, *pictures, carried, us_box, given=mr_box is not None)
     best = max(sights, key=_Sight.worth, default=None)
     if best is None:  # a box smaller than any gland
