@@ -56,6 +56,22 @@ def test_outside_the_region_the_field_goes_on_with_its_edge(grids):
     assert max(steps) < 1.0  # no jump anywhere, with neighbours about 1 mm apart
 
 
+def test_a_small_region_of_a_large_image_makes_no_giant(grids):
+    """Its fine grid goes on over the whole image: 60 million knots here, were there no end."""
+    _, region = grids
+    fine = Grid((48, 96, 96), (0.2, 0.2, 0.4), region.origin_mm, region.direction)
+    field = deformation(fine)
+    spacing_mm = 0.5
+    around = np.asarray(fine.centre_mm) - fine.direction @ np.full(3, 50.0 - spacing_mm / 2)
+    fixed = Grid((200, 200, 200), 3 * (spacing_mm,), tuple(around), fine.direction)
+    joined = transforms.composite(sitk.Transform(3, sitk.sitkIdentity), field, fixed)
+    assert sum(joined.GetNthTransform(n).GetNumberOfParameters() for n in range(2)) < 3.1 * transforms.MOST_KNOTS
+    found = transforms.displacement_on(fine, joined).array[2:-2, 2:-2, 2:-2]
+    off = np.abs(found - field.array[2:-2, 2:-2, 2:-2])
+    assert off.mean() < 0.02  # of 3 mm
+    assert off.max() < 0.2
+
+
 def test_a_known_pose_and_field_warp_the_mr_as_the_formula_does(grids, joined):
     """The warped image is the MR's formula at the mapped points, up to the MR's own voxels where it is smooth."""
     fixed, _ = grids

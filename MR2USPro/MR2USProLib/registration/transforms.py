@@ -19,6 +19,9 @@ from ..volume import Grid, Volume
 SUFFIXES = (".h5", ".hdf5", ".tfm", ".txt", ".mat")
 MARGIN = 3
 """Voxels that the field goes on beyond the fixed image, so that its splines are complete everywhere inside it."""
+MOST_KNOTS = 10_000_000
+"""Of a spline, 240 MB: the grid of a small region is finer than a deformation needs, and goes on over the whole fixed
+image."""
 
 
 def composite(initial: sitk.Transform, displacement_mm: Volume, fixed: Grid) -> sitk.CompositeTransform:
@@ -153,6 +156,11 @@ def _spline(displacement_mm: Volume, fixed: Grid) -> sitk.BSplineTransform:
     last = np.asarray(region.size) - 1
     before = np.maximum(np.ceil(-corners.min(axis=0)), 0).astype(int) + MARGIN
     after = np.maximum(np.ceil(corners.max(axis=0)) - last, 0).astype(int) + MARGIN
+    count = np.prod(np.asarray(region.size) + before + after, dtype=float)
+    fewer = np.floor(np.asarray(region.shape) * min(np.cbrt(MOST_KNOTS / count), 1.0)).astype(int)
+    fewer = np.minimum(np.maximum(fewer, 2), region.shape)
+    if tuple(fewer) != region.shape:
+        return _spline(displacement_mm.resampled(region.resampled(shape=fewer.tolist())), fixed)
     pads = [*zip(before[::-1], after[::-1], strict=True), (0, 0)]
     field = np.pad(displacement_mm.array.astype(np.float64), pads, mode="edge")
     shape = field.shape
