@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from .errors import InputError
+from .outputs import whole
 
 
 def write_checkpoint(
@@ -23,6 +24,9 @@ def write_checkpoint(
         state: what has a ``state_dict``, by name.
         history: values of each iteration, by name.
         training: what tells this training from others; numbers, texts, lists and mappings only.
+
+    Raises:
+        InputError: the file cannot be written, or the disk is full.
     """
     random = {"cpu": torch.get_rng_state()}
     if torch.cuda.is_initialized():
@@ -34,10 +38,8 @@ def write_checkpoint(
         "random": random,
         "state": {name: part.state_dict() for name, part in state.items()},
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.draft")
-    torch.save(content, draft)
-    draft.replace(path)
+    with whole(path) as draft:
+        torch.save(content, draft)
 
 
 def read_checkpoint(

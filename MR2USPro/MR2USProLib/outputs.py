@@ -8,7 +8,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -124,12 +124,13 @@ def whole(path: Path) -> Iterator[Path]:
         InputError: the file cannot be written, or the disk is full.
     """
     draft = path.with_name(f"{_STAGING}{path.name}")  # the suffix stays: some writers choose a format by it
-    with _explained(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+    try:
+        with _explained(path.parent):  # as long as the draft is there, for a full disk is told by what is left
+            path.parent.mkdir(parents=True, exist_ok=True)
             yield draft
             draft.replace(path)
-        finally:
+    finally:
+        with suppress(OSError):
             draft.unlink(missing_ok=True)
 
 

@@ -1,11 +1,13 @@
 """The trainer: cohorts, weights to start from, trainings that are interrupted, and what graphics cards are given."""
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from MR2USProLib.checkpoint import write_checkpoint
 from MR2USProLib.errors import Cancelled, InputError
 from MR2USProLib.evaluation.metrics import folding
 from MR2USProLib.progress import Progress
@@ -93,6 +95,19 @@ def test_a_checkpoint_of_another_training_is_refused(cohort, tmp_path):
     with pytest.raises(InputError, match="holds no training"):
         train(small(iterations=2), cohort, checkpoint=kept)
     assert kept.read_bytes() == b"nothing of the kind"
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(cohort, tmp_path):
+    kept = tmp_path / "training.checkpoint"
+    train(small(iterations=1), cohort, checkpoint=kept)
+    before = kept.read_bytes()
+    with pytest.raises((AttributeError, pickle.PicklingError)):
+        write_checkpoint(kept, 2, {}, {"what no file can hold": lambda: None}, {})
+    assert kept.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [kept]
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="is not a folder"):
+        write_checkpoint(tmp_path / "file" / "training.checkpoint", 2, {}, {}, {})
 
 
 def test_a_checkpoint_runs_no_code(cohort, tmp_path):
