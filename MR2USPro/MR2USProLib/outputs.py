@@ -94,11 +94,14 @@ def _explained(folder: Path) -> Iterator[None]:
 def held(folder: Path) -> Iterator[None]:
     """The folder for one run alone, for long work that is kept piece by piece; however the run ends, it is free again.
 
+    A folder that was made for it is removed again where nothing was kept.
+
     Raises:
         InputError: another run works in it, or the folder cannot be written.
     """
     from filelock import FileLock, Timeout
 
+    existed = folder.exists()
     with _explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / _LOCK, blocking=False)
@@ -112,6 +115,8 @@ def held(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+        if not existed and [path.name for path in folder.iterdir()] in ([], [_LOCK]):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

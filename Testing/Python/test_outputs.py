@@ -108,3 +108,16 @@ def test_a_folder_is_held_by_one_run_and_free_when_that_is_killed(tmp_path):
         other.wait()
     with held(tmp_path):
         assert tmp_path.is_dir()
+
+
+def test_a_folder_that_was_made_for_a_run_that_kept_nothing_is_removed(tmp_path):
+    new, old = tmp_path / "new", tmp_path / "old"
+    old.mkdir()
+    for folder in (new, old):
+        with pytest.raises(InputError, match="nothing to do"), held(folder):
+            raise InputError("nothing to do")
+    assert not new.exists()
+    assert old.is_dir()
+    with held(new):
+        (new / "piece").touch()
+    assert (new / "piece").is_file()

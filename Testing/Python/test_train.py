@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from MR2USProLib.commands.train import run
+from MR2USProLib.cohorts.training import Learned
+from MR2USProLib.commands.train import _Kept, run
 from MR2USProLib.errors import Cancelled, InputError
 from MR2USProLib.pipeline import pairing
-from MR2USProLib.progress import Progress
-from MR2USProLib.weights import read_weights
+from MR2USProLib.progress import SILENT, Progress
+from MR2USProLib.weights import Part, read_weights
 from small_cohort import write_cohort
 
 HOW = {"translation": "acmt", "registration": "anatomy-aware", "iterations": 4, "device": "cpu", "threads": 1}
@@ -129,3 +130,12 @@ def test_what_cannot_be_trained_is_told_at_once(cohort, tmp_path, changed, says)
     with pytest.raises(InputError, match=says):
         run(out=tmp_path / "out", cohort=cohort, **{**HOW, **changed})
     assert not (tmp_path / "out").exists()
+
+
+def test_losses_that_are_no_numbers_come_back_as_such(tmp_path):
+    """They are written to JSON, which has none, between a training and the next."""
+    learned = Learned(Part("voxelmorph", {}, {"weight": torch.zeros(1)}), {"total": [1.0, float("nan")]})
+    kept = _Kept(tmp_path, None, 0, "cpu")
+    kept.learned("registration", lambda how: learned, SILENT)
+    again = kept.learned("registration", lambda how: pytest.fail("It was finished."), SILENT)
+    np.testing.assert_array_equal(again.history["total"], [1.0, np.nan])

@@ -156,7 +156,11 @@ class _Kept:
         if weights.is_file():
             progress.report(1.0)
             told = json.loads(history.read_text("utf-8"))
-            return Learned(read_weights(weights).parts[role], told["history"], told["complaint"])
+            losses = {  # JSON has no NaN, and null in its place
+                name: [float("nan") if value is None else value for value in values]
+                for name, values in told["history"].items()
+            }
+            return Learned(read_weights(weights).parts[role], losses, told["complaint"])
         how = {
             "iterations": self.iterations,
             "checkpoint": self.folder / f"{role}.checkpoint",
