@@ -14,12 +14,15 @@ from MR2USProLib.cohorts.scoring import figures
 from MR2USProLib.cohorts.start import started
 from MR2USProLib.cohorts.study import Plan, Study
 from MR2USProLib.cohorts.training import deformed, learn_registration, translated
+from MR2USProLib.commands.cohort_sections import verdict
 from MR2USProLib.commands.evaluate import run
 from MR2USProLib.errors import Cancelled, InputError
+from MR2USProLib.evaluation.comparison import Row
 from MR2USProLib.pipeline import pairing
 from MR2USProLib.progress import SILENT, Progress
 from MR2USProLib.registration.boxes import Box
 from MR2USProLib.registration.transforms import map_points
+from MR2USProLib.volume import Volume
 from small_cohort import write_cohort
 
 METHODS = ("acmt+anatomy-aware", "voxelmorph")
@@ -286,3 +289,23 @@ def test_the_masks_of_the_labels_bring_the_glands_together(tmp_path):
         start, met = (rows[case, name] for name in ("start", "none+surfaces"))
         assert float(met["dsc"]) > max(0.95, float(start["dsc"]))
         assert float(met["folding"]) == 0
+
+
+def test_a_gland_that_the_networks_grid_does_not_see_keeps_nothing_from_its_table(tmp_path, monkeypatch):
+    monkeypatch.setitem(pairing.SHAPES, "fast", (8, 16, 16))
+    path = write_cohort(tmp_path, 2, patients=2)
+    label = Volume.read(tmp_path / "a1" / "us_label.nrrd")
+    middle = np.argwhere(label.array == 1).mean(axis=0).round().astype(int)
+    label.array[:] = 0
+    label.array[tuple(middle)] = 1
+    label.write(tmp_path / "a1" / "us_label.nrrd")
+    run(out=tmp_path / "out", cohort=path, methods=["demons"], folds=2, device="cpu", threads=1)
+    assert "Insides alike" in (tmp_path / "out" / "tables.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("after", "says"), [(0.9, "The greatest overlap"), (0.7, "No method made the start better. Of them, the greatest")]
+)
+def test_the_verdict_calls_no_method_the_best_that_is_worse_than_none(after, says):
+    rows = {name: [Row("a", "a", 1, name, {"dsc": value})] for name, value in (("start", 0.8), ("m", after))}
+    assert verdict(rows).startswith(says)

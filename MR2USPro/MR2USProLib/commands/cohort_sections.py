@@ -40,8 +40,9 @@ def verdict(rows: Mapping[str, Sequence[Row]]) -> str:
     means = {method: spread(of, figure).mean for method, of in rows.items()}
     best = max((method for method in means if method != START), key=lambda method: means[method])
     found = change(rows[START], rows[best], figure, more_is_better=more)
+    lead = "The greatest" if means[best] > means[START] else "No method made the start better. Of them, the greatest"
     return (
-        f"The greatest {title} is that of {best}: {written(means[best], unit, 3)} on average, against "
+        f"{lead} {title} is that of {best}: {written(means[best], unit, 3)} on average, against "
         f"{written(means[START], unit, 3)} at the start; {found.worse:.0%} of the pairs got worse."
     )
 
@@ -146,7 +147,7 @@ def _crossing(case: Started, picture: NDArray[np.float32]) -> list[NDArray[np.fl
 
 
 def _insides(case: Started, seen: TranslatedPair) -> Interiors | None:
-    """The two glands at the start, where they are known."""
+    """The two glands at the start, where they are known and can be seen."""
     from ..evaluation.interiors import interiors
 
     if case.mr_labels is None or case.us_labels is None:
@@ -156,7 +157,10 @@ def _insides(case: Started, seen: TranslatedPair) -> Interiors | None:
     for labels, transform in ((case.mr_labels, pose), (case.us_labels, None)):
         mask = Volume(labels.gland.array.astype(np.uint8), labels.gland.grid)
         glands.append(mask.resampled(grid, transform, "nearest").array > 0)
-    return interiors(seen.mr, seen.us, glands[0], glands[1], case.pair.valid, grid.spacing_mm)
+    try:
+        return interiors(seen.mr, seen.us, glands[0], glands[1], case.pair.valid, grid.spacing_mm)
+    except ValueError:  # a gland so small that the networks' grid has nothing of it
+        return None
 
 
 def _one_each(cases: Sequence[Case]) -> list[Case]:
