@@ -5,7 +5,8 @@ import pytest
 import SimpleITK as sitk
 from scipy.ndimage import gaussian_filter, shift
 
-from MR2USProLib.pipeline import Pair, methods_for, register
+from MR2USProLib.pipeline import Pair, guided_start, methods_for, pair_up, register
+from MR2USProLib.registration.guidance import Guidance
 from MR2USProLib.registration.quality import Ellipsoid, Glands
 from MR2USProLib.volume import Grid, Volume
 from MR2USProLib.weights import Part, Weights
@@ -72,3 +73,18 @@ def test_tissue_that_would_part_the_glands_is_not_followed(pair):
     assert not found.fitted.displacement.any()
     assert found.uncertainty() is None
     assert glands.overlap(found.transform) == glands.overlap(pair.initial)
+
+
+@pytest.mark.parametrize("initial", ["centers", "moments"])
+def test_every_command_begins_at_the_same_start(pair, initial):
+    """Where the TRUS is no full box, the middle of what it shows is another than that of the volume."""
+    array = pair.us.array.copy()
+    array[:, :, 18:] = 0
+    array[:4] = array[-4:] = array[:, :5] = array[:, -5:] = 0
+    us = Volume(array, pair.us.grid)
+    starts = (
+        pair_up(pair.mr, us, initial=initial, preset="fast").initial,
+        guided_start(pair.mr, us, Guidance(), initial=initial),
+    )
+    places = [start.TransformPoint((1.0, 2.0, 3.0)) for start in starts]
+    assert places[0] == pytest.approx(places[1], abs=1e-9)

@@ -182,12 +182,13 @@ def pair_up(
     from ..registration.initial import initial_transform
 
     shown = us.foreground()
-    if region_mm is not None:
-        region = us.grid.cropped_to(region_mm[:3], region_mm[3:])
-    else:
+    asked = None if region_mm is None else us.grid.cropped_to(region_mm[:3], region_mm[3:])
+    if asked is None:
         seen = us.grid.to_world(np.argwhere(shown)[:, ::-1])
         region = us.grid.cropped_to(seen.min(axis=0), seen.max(axis=0))
-    pose = initial_transform(initial, mr, us, region) if isinstance(initial, str) else initial
+    else:
+        region = asked
+    pose = initial_transform(initial, mr, us, asked) if isinstance(initial, str) else initial
     grid = region.reoriented().resampled(shape=SHAPES[preset])
     valid = Volume(shown.astype(np.uint8), us.grid).resampled(grid, interpolation="nearest").array > 0
     valid &= Volume(np.ones(mr.grid.shape, np.uint8), mr.grid).resampled(grid, pose, "nearest").array > 0
