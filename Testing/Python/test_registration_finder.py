@@ -88,6 +88,16 @@ def test_boxes_teach_the_symmetry_the_tilt_and_where_the_gland_is(finder):
     assert np.mean(after) < 0.6 * np.mean(before)
 
 
+def test_a_label_that_holds_next_to_nothing_does_not_spoil_what_the_others_teach(finder):
+    pairs = [drawn_pair(seed)[0] for seed in range(16)]
+    rng = np.random.default_rng(1)
+    slips = [Box(box.centre_mm - 0.5, box.centre_mm + 0.5).drawn(rng) for box in (pairs[0].mr_box, pairs[0].us_box)]
+    pairs[0] = pairs[0]._replace(mr_box=slips[0], us_box=slips[1])
+    spoilt = learn_finder([BoxedPair.of(*pair) for pair in pairs])
+    assert spoilt.tilt_deg == pytest.approx(TILT_DEG, abs=6)
+    np.testing.assert_allclose(spoilt.growth, finder.growth, atol=0.1)
+
+
 def test_the_box_in_the_mr_may_be_missing(finder):
     before, after = [], []
     for seed in range(200, 208):

@@ -283,7 +283,7 @@ def _sights(finder: Finder, mr: Picture, us: Picture, mr_box: Box, us_box: Box, 
         axes = np.eye(3)[:, list(order)] * np.array(signs)
         for margin in MARGINS_MM:
             one, other = (sides_of(box, axes, margin) for box in (mr_box, us_box))
-            if min((one.high - one.low).min(), (other.high - other.low).min()) < 10:
+            if min((one.high - one.low).min(), (other.high - other.low).min()) <= 2 * LARGEST_STEP_MM:
                 continue
             if not given:
                 middle, half = (one.low + one.high) / 2, (one.high - one.low) / 2 * np.exp(finder.growth)

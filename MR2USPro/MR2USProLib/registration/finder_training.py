@@ -39,6 +39,8 @@ ANGLES_DEG = np.arange(-18.0, 19.0, 6.0)
 LARGEST_TILT_DEG = 15.0
 FOCUS = 3.0
 """How much less an edge counts that is farther from the gland's middle: by a Gaussian of 1/sqrt(3) half edges."""
+SMALLEST_MM = 15.0
+"""No gland is smaller, whatever was drawn: both sides of its box can be moved, and it is not turned inside out."""
 _AXES = np.eye(3)
 
 T = TypeVar("T")
@@ -62,7 +64,7 @@ class BoxedPair:
     def of(mr: Volume, us: Volume, mr_box: Box, us_box: Box) -> BoxedPair:
         """The pair in these images, with boxes drawn 10 mm too large."""
         wide = [Box(box.low_mm - box.size_mm, box.high_mm + box.size_mm) for box in (mr_box, us_box)]
-        one, other = (sides_of(box, _AXES, MARGIN_MM) for box in (mr_box, us_box))
+        one, other = (_at_least(SMALLEST_MM, sides_of(box, _AXES, MARGIN_MM)) for box in (mr_box, us_box))
         fingerprint = hashlib.sha256(np.ascontiguousarray(mr.array, np.float32).tobytes()).hexdigest()[:16]
         return BoxedPair((Picture(mr, wide[0]), Picture(us, wide[1])), (one, other), fingerprint)
 
@@ -159,6 +161,11 @@ def from_part(part: Part) -> Finder:
     if part.method != METHOD or not fits:
         raise InputError("The weights hold a finder that this program cannot use: train it anew with 'mr2us train'.")
     return finder
+
+
+def _at_least(size_mm: float, sides: Sides) -> Sides:
+    middle, half = (sides.low + sides.high) / 2, np.maximum(sides.high - sides.low, size_mm) / 2
+    return Sides(middle - half, middle + half)
 
 
 def _recognised(finder: Finder, pair: BoxedPair) -> bool:
