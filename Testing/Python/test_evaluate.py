@@ -219,6 +219,20 @@ def test_it_stops_when_told_and_keeps_what_is_done(cohort, tmp_path):
     assert not list(tmp_path.rglob("*.safetensors"))
 
 
+def test_it_can_be_stopped_while_it_reads_what_an_earlier_call_had_read(cohort, tmp_path):
+    said = []
+
+    def listen(stage, share, message):
+        said.append(message)
+
+    with pytest.raises(Cancelled):
+        study(cohort, tmp_path).run(Progress(listen, lambda: bool(said) and "training" in said[-1]))
+    going_on = study(cohort, tmp_path)
+    with pytest.raises(Cancelled):
+        going_on.run(Progress(listen, lambda: "training" in said[-1] and "reading" in said[-1]))
+    assert going_on.started.cache_info().currsize == 1
+
+
 def test_a_trained_network_is_refined_on_the_pair_or_taken_as_it_is(cohort):
     pair = started(read_cohort(cohort)[0], preset="fast").pair
     seen = translated("none", pair, None)

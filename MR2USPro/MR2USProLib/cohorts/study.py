@@ -222,11 +222,11 @@ class Study:
         def work(progress: Progress) -> None:
             learned = learn_translation(
                 name,
-                [self.started(case).pair for case in self.training_cases(n)],
+                [case.pair for case in self._started_all(self.training_cases(n), progress.part(0.0, 0.05))],
                 published=self.plan.published,
                 checkpoint=checkpoint(self.files.weights(n, name)),
                 **self._how(),
-                progress=progress,
+                progress=progress.part(0.05, 1.0),
             )
             self.files.keep_network(n, name, "translation", learned.part)
 
@@ -250,8 +250,9 @@ class Study:
             return self._learning_finder(n, method)
 
         def work(progress: Progress) -> None:
-            pairs = [self.started(case).pair for case in self.training_cases(n)]
-            seen = self._translations_of(n, method.translation, pairs, progress.part(0.0, 0.05))
+            begun = self._started_all(self.training_cases(n), progress.part(0.0, 0.02))
+            pairs = [case.pair for case in begun]
+            seen = self._translations_of(n, method.translation, pairs, progress.part(0.02, 0.05))
             learned = learn_registration(
                 method.registration,
                 [picture.images(pair) for picture, pair in zip(seen, pairs, strict=True)],
@@ -265,8 +266,9 @@ class Study:
 
     def _learning_finder(self, n: int, method: Method) -> Callable[[Progress], None]:
         def work(progress: Progress) -> None:
-            teaching, tested = ([self.started(case) for case in of] for of in (self.training_cases(n), self.folds[n]))
-            part = learn_start(teaching, tested, self.plan.seed, progress)
+            cases = self.training_cases(n)
+            begun = self._started_all([*cases, *self.folds[n]], progress.part(0.0, 0.5))
+            part = learn_start(begun[: len(cases)], begun[len(cases) :], self.plan.seed, progress.part(0.5, 1.0))
             self.files.keep_network(n, str(method), "finder", part)
 
         return work
@@ -371,6 +373,10 @@ class Study:
     def _started(self, case: Case) -> Started:
         plan = self.plan
         return started(case, preset=plan.preset, initial=plan.initial, seed=plan.seed)
+
+    def _started_all(self, cases: Sequence[Case], progress: Progress) -> list[Started]:
+        """Cases at their start; where an earlier call began, they are read anew, which takes a while for many."""
+        return [self.started(cases[n]) for n in progress.steps(len(cases), "reading")]
 
     def _part(self, n: int, name: str, role: Role) -> Part | None:
         if self.plan.fit_only or name == "none":
