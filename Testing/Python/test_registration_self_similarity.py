@@ -134,7 +134,11 @@ def test_a_start_that_is_far_off_is_found_by_the_first_look():
 
 
 def test_pictures_with_other_structure_are_not_moved():
-    found = register_by_self_similarity(Images(tissue(3), echo(tissue(13)), np.ones(SHAPE, bool), SPACING_MM))
+    told = []
+    progress = Progress(lambda stage, done, message: told.append(done))
+    images = Images(tissue(3), echo(tissue(13)), np.ones(SHAPE, bool), SPACING_MM)
+    found = register_by_self_similarity(images, progress=progress)
+    assert told[-1] == 1
     assert not found.structure.followed
     assert not found.displacement.any()
     assert not found.inverse.any()
