@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,15 @@ _NEARLY_NOTHING = 1_000_000
 
 
 @contextmanager
-def staged(folder: Path) -> Iterator[Path]:
+def staged(folder: Path, optional: Sequence[str] = ()) -> Iterator[Path]:
     """A temporary folder whose files move into ``folder`` when the block ends well.
 
     When the block raises, ``folder`` is as it was before (and is not made if it was not there). What a killed run
     left behind is cleared by the next one.
+
+    Args:
+        folder: where the files go.
+        optional: names that not every run writes; an earlier run's do not stay beside the files of this one.
 
     Raises:
         InputError: the folder cannot be written, or the disk is full.
@@ -40,6 +44,9 @@ def staged(folder: Path) -> Iterator[Path]:
             _clear_left_overs(folder)
             staging.mkdir()
             yield staging
+            for name in optional:
+                if not (staging / name).exists():
+                    (folder / name).unlink(missing_ok=True)
             for path in sorted(p for p in staging.rglob("*") if p.is_file()):
                 target = folder / path.relative_to(staging)
                 target.parent.mkdir(parents=True, exist_ok=True)

@@ -22,6 +22,18 @@ def test_files_appear_only_when_the_block_ends_well(tmp_path):
     assert [path.name for path in out.iterdir()] == ["a.txt"]
 
 
+def test_nothing_of_an_earlier_run_stays_beside_the_files_of_a_later_one(tmp_path):
+    for written in (("a.txt", "sometimes.txt"), ("a.txt",)):
+        with staged(tmp_path, optional=["sometimes.txt"]) as folder:
+            for name in written:
+                (folder / name).write_text("new")
+        assert sorted(path.name for path in tmp_path.iterdir()) == sorted(written)
+    (tmp_path / "sometimes.txt").write_text("old")
+    with pytest.raises(ZeroDivisionError), staged(tmp_path, optional=["sometimes.txt"]):
+        raise ZeroDivisionError
+    assert (tmp_path / "sometimes.txt").exists()
+
+
 def test_a_failure_leaves_the_folder_as_it_was(tmp_path):
     out = tmp_path / "out"
     out.mkdir()

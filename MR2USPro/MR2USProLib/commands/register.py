@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from ..devices import Device
     from ..evaluation.labels import Labels
 
+OPTIONAL = ("mr_translated.nrrd", "us_translated.nrrd", "uncertainty.nrrd", "warped_label.nrrd")
+"""What some registrations write and others do not."""
+
 
 @dataclass(frozen=True)
 class Scored:
@@ -98,7 +101,7 @@ def run(
         )
     if moving_roi is not None and fixed_roi is None and fixed_mask is None:
         raise InputError("A box in the MR alone tells nothing: give one in the TRUS volume too (--fixed-roi).")
-    with staged(out) as folder:
+    with staged(out, OPTIONAL) as folder:
         place = prepare(device, threads)
         trained = read_weights(Path(weights)) if weights else None
         translation, registration = pipeline.methods_for(translation, registration, trained)
