@@ -52,8 +52,8 @@ def pair(moved_mm):
     return Pair(Volume(there, grid), Volume(50 - 20 * tissue, grid), valid, sitk.Transform(3, sitk.sitkIdentity))
 
 
-def ball(centre_mm, pair):
-    return Ellipsoid(pair.us.grid.centre_mm + centre_mm, 12.0 * np.eye(3))
+def ball(centre_mm, pair, radius_mm=12.0):
+    return Ellipsoid(pair.us.grid.centre_mm + centre_mm, radius_mm * np.eye(3))
 
 
 def test_tissue_that_takes_the_glands_along_is_followed(pair, moved_mm):
@@ -63,6 +63,13 @@ def test_tissue_that_takes_the_glands_along_is_followed(pair, moved_mm):
     middle = pair.us.grid.centre_mm
     assert np.linalg.norm(np.array(found.transform.TransformPoint(middle)) - middle - moved_mm) < 1
     assert glands.overlap(found.transform) > glands.overlap(pair.initial) + 0.2
+
+
+def test_glands_that_were_seen_a_little_off_may_be_parted_by_as_much(pair, moved_mm):
+    glands = Glands(mr=ball(0.3 * moved_mm, pair, 20.0), us=ball(np.zeros(3), pair, 20.0))
+    found = register(pair.mr, pair.us, pair, glands=glands)
+    assert glands.overlap(found.transform) < glands.overlap(pair.initial) - 0.05
+    assert found.fitted.structure.followed
 
 
 def test_tissue_that_would_part_the_glands_is_not_followed(pair):

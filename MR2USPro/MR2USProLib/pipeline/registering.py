@@ -185,7 +185,7 @@ def register(
     """
     from ..registration.fitting import INCOMPRESSIBLE_NEEDS, register_pair
     from ..registration.pair import FittedDeformation
-    from ..registration.quality import LOST_OVERLAP
+    from ..registration.quality import PARTED_OVERLAP
     from ..registration.surfaces import led
 
     translation, registration = methods_for(translation, registration, weights)
@@ -213,7 +213,7 @@ def register(
     )
     if glands is not None and fitted.structure is not None and fitted.structure.followed:
         moved = _whole(us, pair, fitted)
-        if glands.overlap(moved) < glands.overlap(pair.initial) - LOST_OVERLAP:
+        if glands.overlap(moved) < min(PARTED_OVERLAP, glands.overlap(pair.initial)):
             still = np.zeros_like(fitted.displacement)
             why = replace(fitted.structure, followed=False, parts_glands=True)
             fitted = FittedDeformation(still, still, structure=why)
