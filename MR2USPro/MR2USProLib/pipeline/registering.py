@@ -214,9 +214,8 @@ def register(
     if glands is not None and fitted.structure is not None and fitted.structure.followed:
         moved = _whole(us, pair, fitted)
         if glands.overlap(moved) < min(PARTED_OVERLAP, glands.overlap(pair.initial)):
-            still = np.zeros_like(fitted.displacement)
             why = replace(fitted.structure, followed=False, parts_glands=True)
-            fitted = FittedDeformation(still, still, structure=why)
+            fitted = FittedDeformation.still(pair.us.grid.shape, why)
     if guidance is not None:
         fitted = led(fitted, pair.us.grid, pair.initial, guidance, progress.named("Register").part(0.9, 1.0))
     return _applied(mr, us, pair, translated, fitted)
@@ -232,8 +231,7 @@ def _by_surfaces(mr: Volume, us: Volume, pair: Pair, guidance: Guidance | None, 
             "A registration by surfaces needs something to go by: give --moving-mask and --fixed-mask, or "
             "--moving-points and --fixed-points, or choose another --registration."
         )
-    still = np.zeros((*pair.us.grid.shape, 3), np.float32)
-    fitted = led(FittedDeformation(still, still), pair.us.grid, pair.initial, guidance, progress)
+    fitted = led(FittedDeformation.still(pair.us.grid.shape), pair.us.grid, pair.initial, guidance, progress)
     return _applied(mr, us, pair, None, fitted)
 
 

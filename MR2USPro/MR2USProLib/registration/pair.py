@@ -78,6 +78,12 @@ class FittedDeformation:
     uncertainty_mm: NDArray[np.float32] | None = None
     structure: SharedStructure | None = None
 
+    @staticmethod
+    def still(shape: Sequence[int], structure: SharedStructure | None = None) -> FittedDeformation:
+        """None at all, on a grid of (k, j, i)."""
+        nowhere = np.zeros((*shape, 3), np.float32)
+        return FittedDeformation(nowhere, nowhere, structure=structure)
+
 
 def to_tensor(image: NDArray, unit: int, mode: Literal["edge", "constant"] = "edge") -> Tensor:
     """(1, 1, depth, height, width), grown at its far ends to multiples of ``unit``."""

@@ -153,8 +153,7 @@ def register_by_self_similarity(
     progress.report(0.95, "Following the structure")
     if not followed:
         progress.report(1.0)
-        still = np.zeros((*shape, 3), np.float32)
-        return FittedDeformation(still, still, structure=structure)
+        return FittedDeformation.still(shape, structure)
     error_mm = np.hypot(LEAST_ERROR_MM, ERROR_FOR_DISAGREEMENT * apart_mm).astype(np.float32)
     progress.report(1.0)
     return FittedDeformation(

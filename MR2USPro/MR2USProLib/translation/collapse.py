@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .generator import Generator
-from .guards import edge_agreement
-from .losses import c3x3, c7x7, depthwise, gaussian_kernel, sobel
-from .masking import eroded, masked_mean, neutral_outside, shrunk
+from .guards import edge_agreement, without_fine
+from .losses import c3x3, c7x7, sobel
+from .masking import eroded, masked_mean, shrunk
 
 LEAST_EDGES = 0.2
 LEAST_EDGES_OF_A_TEMPLATE = 0.4
@@ -259,7 +259,7 @@ def _streaks(x: Tensor, inside: Tensor) -> float:
 
 def _fine(x: Tensor, inside: Tensor) -> tuple[Tensor, Tensor]:
     """What a Gaussian of one voxel takes away, and where that can be told: away from every rim."""
-    fine = x - depthwise(neutral_outside(x, inside), gaussian_kernel(7, 1.0))
+    fine = x - without_fine(x, inside)
     core = eroded(inside, 4)
     return fine, core & F.pad(torch.ones_like(core[..., 4:-4, 4:-4]), (4, 4, 4, 4), value=False)
 
