@@ -89,6 +89,7 @@ def quality_of(result: Registration, found: Found | None, folded: float) -> Qual
         detour_mm=detour_mm(result.fitted.displacement, result.fitted.inverse, result.pair.valid, spacing),
         folding=folded,
         spread_mm=float(spread[_gland(result, found)].mean()) if spread is not None else None,
+        agreed=result.fitted.structure is not None and result.fitted.structure.followed,
     )
 
 

@@ -24,7 +24,7 @@ POINTS = 4000
 REACH = 1.6
 """How far around the gland they are scattered, in half edges."""
 LOST_OVERLAP = 0.03
-"""A deformation that parts the two glands by more is doubtful."""
+"""A deformation that parts the two glands by more is doubtful, unless something else than the glands speaks for it."""
 LEAST_OVERLAP = 0.7
 PARTED_OVERLAP = 0.75
 """Of glands that the finder's start had laid on each other. It errs by some millimetres, so what is right parts them a
@@ -84,6 +84,7 @@ class Quality:
         detour_mm: 95th percentile of how far the way there and back leads from where it began.
         folding: share of the voxels.
         spread_mm: mean uncertainty of the deformation in the gland.
+        agreed: whether two halves of the region found the same motion, each by itself.
     """
 
     overlap_undeformed: float | None
@@ -91,6 +92,7 @@ class Quality:
     detour_mm: float
     folding: float
     spread_mm: float | None
+    agreed: bool = False
 
     @property
     def doubts(self) -> tuple[str, ...]:
@@ -99,7 +101,8 @@ class Quality:
 
     def _doubts(self) -> Iterator[str]:
         if self.overlap_after is not None and self.overlap_undeformed is not None:
-            if self.overlap_after < self.overlap_undeformed - LOST_OVERLAP:
+            allowed = PARTED_OVERLAP if self.agreed else self.overlap_undeformed - LOST_OVERLAP
+            if self.overlap_after < min(allowed, self.overlap_undeformed):
                 yield (
                     "The deformation parts the glands as they are seen in their boxes: their overlap went from "
                     f"{self.overlap_undeformed:.2f} to {self.overlap_after:.2f}."
