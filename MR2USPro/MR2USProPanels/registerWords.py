@@ -108,10 +108,6 @@ def warnings(metrics: Metrics) -> list[str]:
     """What speaks against trusting the result, in sentences."""
     found = []
     deformation = metrics["deformation"]
-    folded = deformation["folding"]["fraction"]
-    if folded > 0:
-        share = "< 0.01" if folded < 0.5e-4 else f"{100 * folded:.2f}"
-        found.append(_("The deformation folds in {n} % of the voxels: do not trust it there.").format(n=share))
     if deformation["max_mm"] > GREAT_SHIFT_MM:
         found.append(
             _(
@@ -169,6 +165,8 @@ def _scored(metrics: Metrics) -> list[str]:
 
 def rows(metrics: Metrics) -> list[Row]:
     """Every figure as a row, for a table."""
+    from MR2USProLib.registration.quality import share
+
     found = []
     if "after" in metrics:
         before, after = metrics["before"], metrics["after"]
@@ -190,7 +188,7 @@ def rows(metrics: Metrics) -> list[Row]:
         Row(_("Shift beyond the start, mean"), "", _number(deformation["mean_mm"], 2), "mm"),
         Row(_("Shift beyond the start, 95 %"), "", _number(deformation["p95_mm"], 2), "mm"),
         Row(_("Shift beyond the start, largest"), "", _number(deformation["max_mm"], 2), "mm"),
-        Row(_("Folded voxels"), "", _number(100 * folding["fraction"], 3), "%"),
+        Row(_("Folded voxels"), "", share(folding["fraction"]), ""),
         Row(_("Strongest local shrinkage"), "", _number(folding["least_determinant"], 2), "x volume"),
         Row(_("Harmonic energy"), "", _number(energy["voxel_mean"], 5), "per voxel"),
         Row(_("Region that both images show"), "", _number(100 * metrics["valid_share_of_region"], 0), "%"),

@@ -99,6 +99,7 @@ def test_says_in_words_what_came_of_it(registerPanel, resultCase):
 
 
 def test_a_result_that_is_worse_than_the_start_is_called_so(slicerApp):
+    from MR2USProLib.registration.quality import Quality
     from MR2USProPanels.registerWords import rows, verdict
 
     def metrics(dsc, tre, folded=0.0):
@@ -115,6 +116,7 @@ def test_a_result_that_is_worse_than_the_start_is_called_so(slicerApp):
                 "folding": {"fraction": folded, "least_determinant": 0.5, "sd_log_determinant": 0.1},
                 "harmonic_energy": {"voxel_sum": 1.0, "voxel_mean": 0.1, "mm": 1.0},
             },
+            "quality": Quality(None, None, 0.0, folded, None).as_dict(),
             "translation": {"reasons": ["The losses went blind."], "edges_mr": 1, "edges_us": 1, "gap_before": 1,
                             "gap_after": 1},
             "valid_share_of_region": 0.9,
@@ -125,8 +127,12 @@ def test_a_result_that_is_worse_than_the_start_is_called_so(slicerApp):
     assert "do not" not in better
     for dsc, tre in (((0.9, 0.7), (2.0, 2.0)), ((0.9, 0.9), (2.0, 5.0))):
         assert "do not use it" in verdict(metrics(dsc, tre))[0]
-    assert "folds in 0.10 %" in verdict(metrics((0.9, 0.9), (2.0, None), folded=0.001))[0]
-    assert "folds in < 0.01 %" in verdict(metrics((0.9, 0.9), (2.0, None), folded=1e-6))[0]
+    for folded, share in ((0.001, "0.10%"), (1e-6, "less than 0.01%")):
+        folds = metrics((0.9, 0.9), (2.0, None), folded)
+        assert [text for text in verdict(folds) if "fold" in text] == [
+            f"This result is doubtful. The deformation folds {share} of the tissue over itself."
+        ]
+        assert ("Folded voxels", "", share, "") in rows(folds)
     assert "The losses went blind." in better
     assert rows(metrics((0.7, 0.9), (5.0, 2.0)))[5] == ("Landmark cyst", "5.00", "2.00", "mm")
 
