@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from MR2USProLib.errors import InputError
+from MR2USProLib.commands import register
+from MR2USProLib.errors import Cancelled, InputError
 from MR2USProLib.pipeline import double_slices
+from MR2USProLib.progress import Progress
 from MR2USProLib.volume import Grid, Volume
 
 
@@ -32,3 +34,17 @@ def test_a_few_slices_cannot_be_doubled():
     grid = Grid((4, 24, 28), (1.0, 1.0, 3.0), (0.0, 0.0, 0.0), np.eye(3))
     with pytest.raises(InputError, match="--double-slices"):
         double_slices(Volume(wavy(4), grid))
+
+
+def test_a_registration_tells_how_many_slices_are_painted_and_stops_there(knownPair, tmp_path):
+    mr, us, _ = knownPair
+    files = [tmp_path / name for name in ("mr.nrrd", "us.nrrd")]
+    mr.write(files[0])
+    us.write(files[1])
+    told = []
+    progress = Progress(lambda stage, fraction, _: told.append((stage, fraction)), cancelled=lambda: len(told) == 9)
+    with pytest.raises(Cancelled, match="Paint slices"):
+        register.run(out=tmp_path / "out", moving=files[0], fixed=files[1], double_slices=True, progress=progress)
+    between = mr.grid.shape[0] - 1
+    assert told == [("Paint slices", n / between) for n in range(9)]
+    assert not (tmp_path / "out").exists()

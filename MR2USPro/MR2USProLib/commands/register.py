@@ -109,7 +109,7 @@ def run(
             check_fits(registration, preset, translation)
         mr, us = pipeline.read_pair(moving, fixed)
         if double_slices:
-            mr = pipeline.double_slices(mr)
+            mr = pipeline.double_slices(mr, progress.named("Paint slices"))
         moving_labels = read_labels(moving_label) if moving_label else None
         fixed_labels = read_labels(fixed_label) if fixed_label else None
         if moving_labels is not None and fixed_labels is not None:

@@ -20,7 +20,7 @@ STAGES: dict[str, dict[str, float]] = {
     "stitch": {"Read": 0.02, "Stitch": 0.98},
     "fill": {"Read": 0.02, "Place": 0.03, "Fill": 0.95},
     "translate": {"Translate": 1.0},
-    "register": {"Translate": 0.5, "Register": 0.5},
+    "register": {"Paint slices": 0.04, "Translate": 0.48, "Register": 0.48},
 }
 """The kinds of jobs, each a module of ``commands``, with the stages that they report and the share of the time that
 each usually takes."""

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from ..progress import SILENT, Progress
 from ..volume import Volume
 
 if TYPE_CHECKING:
@@ -72,32 +73,33 @@ def read_pair(mr: str | Path, us: str | Path) -> tuple[Volume, Volume]:
     return pair
 
 
-def double_slices(mr: Volume) -> Volume:
+def double_slices(mr: Volume, progress: Progress = SILENT) -> Volume:
     """The MR with a slice between every two of its slices, painted by kriging; its own slices stay as they are.
 
     Slices are those along k, as scanners and files order them.
 
+    Args:
+        mr: the image.
+        progress: told before every slice that is painted.
+
     Raises:
         InputError: too few slices to learn from how they go over into each other.
     """
-    from ..reconstruction.kriging import fill_kriging
+    from ..reconstruction.kriging import guesses
     from ..volume import Grid
 
     depth, height, width = mr.grid.shape
     if depth < FEWEST_SLICES:
         raise InputError(f"An MR of {depth} slices cannot be doubled (--double-slices): {FEWEST_SLICES} are needed.")
-    grey = mr.array.astype(np.float32)
-    lowest, highest = float(grey.min()), float(grey.max())
-    span = max(highest - lowest, 1e-6)
-    values = np.zeros((2 * depth - 1, height, width), np.float32)
-    values[::2] = (grey - lowest) / span * 255
-    measured = np.zeros(values.shape, bool)
-    measured[::2] = True
-    filled = fill_kriging(values, measured, np.ones(values.shape, bool))
-    found = np.clip(filled, 0, 255) / 255 * span + lowest
-    found[::2] = grey
-    i, j, k = mr.grid.spacing_mm
-    grid = Grid(values.shape, (i, j, k / 2), mr.grid.origin_mm, mr.grid.direction)
+    found = np.zeros((2 * depth - 1, height, width), np.float32)
+    found[::2] = mr.array
+    lowest, highest = mr.array.min(), mr.array.max()
+    slices = np.arange(len(found))
+    everywhere = np.ones((height, width), bool)
+    for k, guess in guesses(found, slices[::2], slices[1::2], slices.astype(float), everywhere, progress):
+        found[k] = guess.clip(lowest, highest)
+    i, j, k_mm = mr.grid.spacing_mm
+    grid = Grid(found.shape, (i, j, k_mm / 2), mr.grid.origin_mm, mr.grid.direction)
     whole = np.issubdtype(mr.array.dtype, np.integer)
     return Volume((np.rint(found) if whole else found).astype(mr.array.dtype), grid)
 

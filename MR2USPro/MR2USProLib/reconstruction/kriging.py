@@ -7,6 +7,8 @@ needs no even spacing, each slice counts from where its frames really were, up t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -55,17 +57,42 @@ def fill_kriging(
     wanted = wanted[(wanted > known[0]) & (wanted < known[-1])]
     if len(known) < 3 or not len(wanted):
         return filled
-    model = fitted(filled, known, where, np.logical_or.reduce(inside))
     result = filled.copy()
+    fan = np.logical_or.reduce(inside)
+    for k, guess in guesses(filled, known, wanted, where, fan, progress):
+        result[k] = np.where(measured[k] | ~inside[k], filled[k], guess.clip(0, 255))
+    return result
+
+
+def guesses(
+    values: GreyVolume,
+    known: NDArray[np.integer],
+    wanted: NDArray[np.integer],
+    where: NDArray[np.floating],
+    fan: Mask,
+    progress: Progress = SILENT,
+) -> Iterator[tuple[int, GreyVolume]]:
+    """The best linear guess of each wanted slice from the known ones around it.
+
+    Args:
+        values: (k, j, i) grey values, whole in the ``known`` slices; the others are not looked at.
+        known: slices k, at least three, ascending.
+        wanted: slices k that are guessed.
+        where: (k,) places of all slices, in slices.
+        fan: (j, i) columns from which the covariance is learned.
+        progress: told before every slice.
+
+    Yields:
+        The slice k and its guess (j, i), which may go a little beyond the known values.
+    """
+    model = fitted(values, known, where, fan)
     for step in progress.steps(len(wanted), "Kriging the planes between"):
-        k = wanted[step]
+        k = int(wanted[step])
         others = known[known != k]
         after = int(np.searchsorted(others, k))
         used = others[max(after - NEIGHBOURS, 0) : after + NEIGHBOURS]
         weights = _weights(where[used], where[k], *model).astype(np.float32)
-        guess = np.tensordot(weights, filled[used], axes=1).clip(0, 255)
-        result[k] = np.where(measured[k] | ~inside[k], filled[k], guess)
-    return result
+        yield k, np.tensordot(weights, values[used], axes=1)
 
 
 def fitted(
