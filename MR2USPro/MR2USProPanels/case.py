@@ -92,8 +92,8 @@ class Case:
     translation: Annotated[str, Choice(["auto", "acmt", "pmt", "unsb", "none"]), Default("auto")]
     registration: Annotated[
         str,
-        Choice(["self-similarity", "anatomy-aware", "fsdiffreg", "diffusemorph", "voxelmorph", "surfaces"]),
-        Default("self-similarity"),
+        Choice(["auto", "self-similarity", "anatomy-aware", "fsdiffreg", "diffusemorph", "voxelmorph", "surfaces"]),
+        Default("auto"),
     ]
     incompressible: bool
     doubleSlices: bool

@@ -10,6 +10,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from MR2USProLib.errors import InputError
+from MR2USProLib.registration import SELF_SIMILARITY
 
 from . import guiding, registerWords, scoring, sliceLayers, sliceViews, startPose, undeforming
 from .case import Case
@@ -23,7 +24,7 @@ from .registered import Registered, keepRegistration, registrationOf
 from .sceneNodes import removeNodes
 from .section import Section
 
-HOLDING_VOLUME = ("self-similarity", "anatomy-aware")
+HOLDING_VOLUME = ("auto", SELF_SIMILARITY, "anatomy-aware")
 """Registrations that can be charged for changes of volume."""
 
 
@@ -52,7 +53,8 @@ class RegisterSection(Section):
         self._registration = ChoiceBox(
             self.ui.registrationComboBox,
             {
-                "self-similarity": _("Self-similarity: what both show alike, no network"),
+                "auto": _("As trained, else self-similarity"),
+                SELF_SIMILARITY: _("Self-similarity: what both show alike, no network"),
                 "anatomy-aware": _("Anatomy-aware diffusion network"),
                 "fsdiffreg": _("FSDiffReg"),
                 "diffusemorph": _("DiffuseMorph"),
@@ -125,7 +127,7 @@ class RegisterSection(Section):
         self.ui.incompressibleBox.enabled = case.registration in HOLDING_VOLUME
         if self.ui.weightsPath.currentPath != case.weightsFile:
             self.ui.weightsPath.currentPath = case.weightsFile
-        cost = environment().presetText(case.preset, case.registration)
+        cost = self._cost(case)
         self.ui.costLabel.text = _("On this machine: {cost}.").format(cost=cost) if cost else ""
         self.ui.costLabel.visible = bool(cost)
         need, trouble = self.need(), ""
@@ -142,6 +144,13 @@ class RegisterSection(Section):
         self._showFigures(case)
         self.ui.lossesButton.visible = case.losses is not None or self._live is not None
         self.ui.reportButton.visible = case.report is not None
+
+    def _cost(self, case: Case) -> str:
+        """What the registration takes on this machine, in words; empty as long as that is not known."""
+        if case.registration == "auto" and case.weightsFile:
+            return ""  # only the worker looks into the file
+        registration = SELF_SIMILARITY if case.registration == "auto" else case.registration
+        return environment().presetText(case.preset, registration)
 
     def _showFigures(self, case: Case) -> None:
         figures = json.loads(case.registerResults) if case.registerResults and case.warped is not None else None
