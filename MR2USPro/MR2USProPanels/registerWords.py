@@ -34,8 +34,8 @@ def verdict(metrics: Metrics) -> list[str]:
     if metrics.get(UNDEFORMED):
         sentences = [
             _(
-                "The MR is kept undeformed, where the start brought it; the report tells of the deformation that was "
-                "let go of. Register again for a deformation."
+                "The MR is kept undeformed, where the start brought it; the report, which says so at its top, shows "
+                "the deformation that was let go of. Register again for a deformation."
             )
         ]
     else:

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from slicer.i18n import tr as _
+
 from . import registerWords
 from .case import Case
 from .registered import Registered, figuresTable, keepRegistration, registrationOf, undeformedOf
@@ -28,6 +30,7 @@ def undeform(case: Case) -> None:
     """Bring the case's MR to the TRUS without deforming it; what followed from the deformation goes."""
     from MR2USProLib import mrml
     from MR2USProLib.registration import transforms
+    from MR2USProLib.report.page import amended
 
     start = undeformedOf(case.deformation)
     assert start is not None  # offered only then
@@ -39,6 +42,12 @@ def undeform(case: Case) -> None:
     figures = _undeformed(json.loads(case.registerResults))
     found = Registered(**{**vars(registrationOf(case)), "uncertainty": None, "figures": figures})
     removeNodes(case.uncertainty)
+    if case.report is not None:
+        afterwards = _(
+            "The deformation of which this report tells was let go of: the MR was kept undeformed, where the start "
+            "brought it. All pictures and figures below are of what was let go of."
+        )
+        mrml.text_node(amended(case.report.GetText(), afterwards), case.report.GetName(), case.report)
     found.metrics = figuresTable(registerWords.rows(figures), case.metrics)
     keepRegistration(case, found)
 

@@ -36,6 +36,7 @@ def gland(volume_grid, centre_mm):
 def leave_results(folder, mr, us, there, start):
     """What the engine's job leaves for a pair whose transform is known, written as its command does."""
     from MR2USProLib.evaluation.metrics import displacement_statistics, folding, harmonic_energy
+    from MR2USProLib.report.page import render
 
     results = folder / "results"
     results.mkdir(parents=True)
@@ -48,7 +49,7 @@ def leave_results(folder, mr, us, there, start):
     transforms.write_transform(results / "transform_undeformed.h5", start)
     transforms.warp(mr, us.grid, start).write(results / "mr_translated.nrrd")
     us.write(results / "us_translated.nrrd")
-    (results / "report.html").write_text("<html><body>Report</body></html>", "utf-8")
+    (results / "report.html").write_text(render("Registration", "It was moved.", [], {}), "utf-8")
     return {
         "deformation": {
             **displacement_statistics(residual),

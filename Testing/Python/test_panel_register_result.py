@@ -1,6 +1,9 @@
 """What a registration leaves in the scene, and what the section Register says of it."""
 
 import json
+import pathlib
+from urllib.parse import urlparse
+from urllib.request import url2pathname
 
 import numpy as np
 import SimpleITK as sitk
@@ -8,6 +11,11 @@ import SimpleITK as sitk
 from MR2USProLib.registration import transforms
 from oblique_pair import initial
 from register_panel import FLIP, keep_result
+
+
+def opened_report(app):
+    """The text of the page that was last given to the web browser."""
+    return pathlib.Path(url2pathname(urlparse(app.openedUrls[-1]).path)).read_text("utf-8")
 
 
 def brought_to_mr(deformation, grid):
@@ -54,8 +62,13 @@ def test_a_doubtful_deformation_can_be_let_go_of(registerPanel, resultCase, know
     assert "the MR was moved by it" in form.verdictLabel.text
     registerPanel.picture("doubtful")
 
+    form.reportButton.click()
+    assert opened_report(slicerApp) == resultCase.report.GetText()
     form.undeformButton.click()
     slicerApp.process(0.05)
+    form.reportButton.click()
+    page = opened_report(slicerApp)
+    assert 0 < page.index("was let go of") < page.index("It was moved.")
     start = transforms.as_affine(initial())
     expected = transforms.warp(mr, us.grid, start).array
     np.testing.assert_allclose(slicer.util.arrayFromVolume(resultCase.warped), expected, atol=1e-3)

@@ -97,6 +97,11 @@ def render(title: str, verdict: str, sections: Sequence[Section], facts: Mapping
 """
 
 
+def amended(page: str, statement: str) -> str:
+    """A page with a sentence or two above all else: what was decided after it was made."""
+    return page.replace("<body>", f'<body>\n<p class="verdict bad">{escape(statement)}</p>', 1)
+
+
 def _section(section: Section, anchor: str) -> str:
     text = "".join(f"<p>{escape(paragraph)}</p>\n" for paragraph in section.text)
     tables = "".join(map(_table, section.tables))
