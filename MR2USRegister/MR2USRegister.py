@@ -19,6 +19,7 @@ from slicer.ScriptedLoadableModule import (
 from MR2USProPanels import aligning, carrying, guiding, scoring
 from MR2USProPanels.jobFiles import volumeToFile
 from MR2USProPanels.jobRunner import Callbacks, JobRunner
+from MR2USProPanels.lying import toImage
 from MR2USProPanels.pairing import checkVolumes, landmarkPairs
 from MR2USProPanels.panel import Panel
 from MR2USProPanels.registered import Registered, loadRegistered
@@ -127,13 +128,14 @@ class MR2USRegisterLogic(ScriptedLoadableModuleLogic):
         All inputs are taken as they are now; what happens to them during the job changes nothing.
 
         Args:
-            mr: volume node that is moved. A transform above it is not looked at: ``pose`` is the start.
+            mr: volume node that is moved. What is drawn on it lies there where both lie in the world, without ``pose``.
             trus: volume node that stays.
-            pose: linear transform node from MR to TRUS; None where the images lie right already.
+            pose: linear transform node from MR to TRUS; None where the images lie right already, as they are in the
+                world.
             region: markups ROI node around what is registered in the TRUS; None for all that it shows. Where the glands
                 are recognised in it, they better the start.
-            mrRegion: markups ROI node likewise around the prostate in the MR, in the MR's own coordinates; where the
-                start brings the other one if there is none.
+            mrRegion: markups ROI node likewise around the prostate in the MR; where the start brings the other one if
+                there is none.
             translation: ``acmt``, ``pmt``, ``unsb``, or ``none`` to compare the images as they are; ``auto`` translates
                 for networks alone.
             registration: what finds the deformation. ``self-similarity`` (``auto`` without trained networks) goes by
@@ -160,13 +162,11 @@ class MR2USRegisterLogic(ScriptedLoadableModuleLogic):
             JobFailed: the job failed (blocking only).
             Cancelled: the job was cancelled (blocking only).
         """
-        import SimpleITK as sitk
-
         from MR2USProLib import mrml
         from MR2USProLib.registration.transforms import as_affine, write_transform
 
         checkVolumes(mr, trus)
-        start = sitk.Transform(3, sitk.sitkIdentity) if pose is None else mrml.transform_of(pose)
+        start = aligning.asItLies(mr) if pose is None else mrml.transform_of(pose)
         parameters: dict[str, Any] = {
             "translation": translation,
             "registration": registration,
@@ -180,8 +180,9 @@ class MR2USRegisterLogic(ScriptedLoadableModuleLogic):
         if region is not None:
             parameters["fixed_roi"] = [float(x) for corner in mrml.box_of(region) for x in corner]
             if mrRegion is not None:
-                parameters["moving_roi"] = [float(x) for corner in mrml.box_of(mrRegion, own=True) for x in corner]
-        marks = None if mrMarks is None and trusMarks is None else landmarkPairs(mrMarks, trusMarks)
+                corners = mrml.box_of(mrRegion, toImage(mrRegion, mr, pose))
+                parameters["moving_roi"] = [float(x) for corner in corners for x in corner]
+        marks = None if mrMarks is None and trusMarks is None else landmarkPairs(mr, mrMarks, trusMarks, pose)
         structures: list[str] = []
         if mrSegmentation is not None or trusSegmentation is not None:
             structures = scoring.structuresOf(mrSegmentation, trusSegmentation)
@@ -190,18 +191,18 @@ class MR2USRegisterLogic(ScriptedLoadableModuleLogic):
             files = {"initial": folder / "start.tfm"}
             write_transform(files["initial"], as_affine(start))
             sides = (
-                ("moving", "mr", mr, mrGland, mrSegmentation),
-                ("fixed", "trus", trus, trusGland, trusSegmentation),
+                ("moving", "mr", mr, mrGland, mrSegmentation, pose),
+                ("fixed", "trus", trus, trusGland, trusSegmentation, None),
             )
-            for n, (side, name, image, gland, drawn) in enumerate(sides):
+            for n, (side, name, image, gland, drawn, shown) in enumerate(sides):
                 files[side] = volumeToFile(image, folder / f"{name}.nrrd")
                 if gland is not None:
-                    files[f"{side}_mask"] = guiding.glandToFile(gland, image, folder / f"{name}_gland.nrrd")
+                    files[f"{side}_mask"] = guiding.glandToFile(gland, image, folder / f"{name}_gland.nrrd", shown)
                 if marks is not None:
                     files[f"{side}_points"] = guiding.pointsToFile(marks[n], folder / f"{name}_marks.csv")
                 if structures:
                     files[f"{side}_label"] = scoring.masksToFile(
-                        drawn, structures, image, folder / f"{name}_label.nrrd"
+                        drawn, structures, image, folder / f"{name}_label.nrrd", shown
                     )
             return files
 

@@ -8,6 +8,7 @@ replaces its result.
 from __future__ import annotations
 
 import csv
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -230,19 +231,21 @@ def points_node(points: ArrayLike, name: str, labels: list[str] | None = None, n
     return node
 
 
-def box_of(node: Node, *, own: bool = False) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def box_of(node: Node, to: vtk.vtkAbstractTransform | None = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Lowest and highest corner, LPS mm, of a markups box, or of a volume's outer edges.
 
     Args:
         node: the box or volume.
-        own: in its own coordinates, as if it were under no transform; otherwise in the world.
+        to: from its own coordinates to those in which it is wanted, RAS mm; the world if not given.
     """
     bounds = np.zeros(6)
-    if own:
-        node.GetBounds(bounds)
-    else:
+    if to is None:
         node.GetRASBounds(bounds)
-    corners = bounds.reshape(3, 2).T @ LPS_TO_RAS.T
+        corners = bounds.reshape(3, 2).T
+    else:
+        node.GetBounds(bounds)
+        corners = np.array([to.TransformPoint(corner) for corner in product(*bounds.reshape(3, 2).tolist())])
+    corners = corners @ LPS_TO_RAS.T
     return corners.min(axis=0), corners.max(axis=0)
 
 

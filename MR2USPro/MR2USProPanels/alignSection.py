@@ -159,7 +159,7 @@ class AlignSection(Section):
     def _landmarksText(self, case: Case) -> str:
         if case.start != "landmarks" or self.need():
             return ""
-        distances = aligning.landmarkDistances(case.mrLandmarks, case.trusLandmarks, case.pose)
+        distances = aligning.landmarkDistances(case.mr, case.mrLandmarks, case.trusLandmarks, case.pose)
         if len(distances) < 3:
             text = _("{n} pairs: the MR is shifted, not turned. They end {mean:.1f} mm apart on average.")
         else:

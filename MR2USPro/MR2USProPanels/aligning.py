@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import slicer
@@ -11,7 +11,11 @@ from slicer.i18n import tr as _
 
 from MR2USProLib.errors import InputError
 
+from .lying import toImage
 from .pairing import checkVolumes, landmarkPairs
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
 
 
 def computeStart(
@@ -28,15 +32,15 @@ def computeStart(
 ) -> Any:
     """A linear transform node that brings the MR roughly onto the TRUS.
 
-    Boxes and landmarks of the MR are taken in their own coordinates, which are those of the MR's image: they may be
-    under the same transform as the MR.
+    Boxes and landmarks of the MR lie in it where they lie in the world, whatever transforms they and the MR are under;
+    only ``pose`` is left out, under which both may be shown.
 
     Args:
         mr: volume node that is to be moved.
         trus: volume node that stays.
-        start: ``none`` (the images lie right already), ``centers`` (of the volumes, one on the other), ``boxes``
-            (likewise of two boxes), ``landmarks`` (pairs of points: one or two shift, three or more turn as well)
-            or ``transform`` (one in the scene).
+        start: ``none`` (the images lie right already, as they are in the world), ``centers`` (of the volumes, one on
+            the other), ``boxes`` (likewise of two boxes), ``landmarks`` (pairs of points: one or two shift, three or
+            more turn as well) or ``transform`` (one in the scene).
         mrBox: markups ROI node around the prostate in the MR, for ``boxes``.
         trusBox: likewise in the TRUS.
         mrLandmarks: point list in the MR, for ``landmarks``.
@@ -47,24 +51,22 @@ def computeStart(
     Raises:
         InputError: something that this start needs is missing.
     """
-    import SimpleITK as sitk
-
     from MR2USProLib import mrml
     from MR2USProLib.registration.initial import from_landmarks
 
     if start == "none":
-        found = sitk.Transform(3, sitk.sitkIdentity)
+        found = asItLies(mr, pose)
     elif start == "centers":
         checkVolumes(mr, trus)
         found = from_landmarks(mrml.grid_of(mr).centre_mm[None], mrml.grid_of(trus).centre_mm[None])
     elif start == "boxes":
         if mrBox is None or trusBox is None:
             raise InputError(_("Place a box around the prostate in both images."))
-        moving, fixed = list(mrBox.GetCenter()), [0.0, 0.0, 0.0]
+        moving, fixed = toImage(mrBox, mr, pose).TransformPoint(mrBox.GetCenter()), [0.0, 0.0, 0.0]
         trusBox.GetCenterWorld(fixed)
         found = from_landmarks(*np.array([[moving], [fixed]]) @ mrml.LPS_TO_RAS)
     elif start == "landmarks":
-        found = from_landmarks(*landmarkPairs(mrLandmarks, trusLandmarks))
+        found = from_landmarks(*landmarkPairs(mr, mrLandmarks, trusLandmarks, pose))
     elif transform is not None:
         found = mrml.transform_of(transform)
     else:
@@ -72,7 +74,25 @@ def computeStart(
     return mrml.linear_transform_node(found, _("Start (MR to TRUS)"), pose)
 
 
-def landmarkDistances(mrLandmarks: Any, trusLandmarks: Any, pose: Any) -> NDArray[np.float64]:
+def asItLies(mr: Any, pose: Any = None) -> sitk.Transform:
+    """Where the MR lies in the world without a start: TRUS to MR points, LPS mm.
+
+    Args:
+        mr: volume node.
+        pose: the start's transform node, under which the MR is only shown.
+
+    Raises:
+        InputError: it is under a transform that is not linear.
+    """
+    import SimpleITK as sitk
+
+    from MR2USProLib import mrml
+
+    parent = mr.GetParentTransformNode()
+    return sitk.Transform(3, sitk.sitkIdentity) if parent is None or parent is pose else mrml.transform_of(parent)
+
+
+def landmarkDistances(mr: Any, mrLandmarks: Any, trusLandmarks: Any, pose: Any) -> NDArray[np.float64]:
     """How far each landmark of the MR, moved by the start, lies from its partner, mm.
 
     Raises:
@@ -81,7 +101,7 @@ def landmarkDistances(mrLandmarks: Any, trusLandmarks: Any, pose: Any) -> NDArra
     from MR2USProLib import mrml
     from MR2USProLib.registration.transforms import map_points
 
-    moving, fixed = landmarkPairs(mrLandmarks, trusLandmarks)
+    moving, fixed = landmarkPairs(mr, mrLandmarks, trusLandmarks, pose)
     return np.asarray(np.linalg.norm(map_points(fixed, mrml.transform_of(pose)) - moving, axis=1))
 
 
@@ -91,7 +111,7 @@ def overlap(mr: Any, trus: Any, pose: Any = None, region: Any = None) -> float:
     Args:
         mr: volume node that is moved.
         trus: volume node that stays.
-        pose: linear transform node from MR to TRUS; None where the images lie right already.
+        pose: linear transform node from MR to TRUS; None where the images lie right already, as they are in the world.
         region: markups ROI node: the part of the TRUS that counts; None for all of it.
 
     Raises:
@@ -110,7 +130,6 @@ def overlap(mr: Any, trus: Any, pose: Any = None, region: Any = None) -> float:
     shown = array[np.clip(k, 0, last[0]), np.clip(j, 0, last[1]), np.clip(i, 0, last[2])] > array.min()
     if not shown.any():
         return 0.0
-    if pose is not None:
-        affine = as_affine(mrml.transform_of(pose))
-        points = points @ np.reshape(affine.GetMatrix(), (3, 3)).T + np.array(affine.TransformPoint((0.0, 0.0, 0.0)))
+    affine = as_affine(asItLies(mr) if pose is None else mrml.transform_of(pose))
+    points = points @ np.reshape(affine.GetMatrix(), (3, 3)).T + np.array(affine.TransformPoint((0.0, 0.0, 0.0)))
     return float(mrml.grid_of(mr).contains(points)[shown].mean())

@@ -36,16 +36,18 @@ def need(case: Case) -> str:
     return ""
 
 
-def glandToFile(segmentation: Any, reference: Any, path: Path) -> Path:
+def glandToFile(segmentation: Any, reference: Any, path: Path, pose: Any = None) -> Path:
     """The mask of the gland as a file: the segment called prostate or gland; where there is none, the first.
 
+    The arguments are those of :func:`scoring.masksToFile`.
+
     Raises:
-        InputError: the segmentation is empty, or under another transform than its volume.
+        InputError: the segmentation is empty.
     """
     names = scoring.namesOf(segmentation)
     if not names:
         raise InputError(_("{name} has no segments: choose another segmentation.").format(name=segmentation.GetName()))
-    return scoring.masksToFile(segmentation, [scoring.glandOf(names)], reference, path)
+    return scoring.masksToFile(segmentation, [scoring.glandOf(names)], reference, path, pose)
 
 
 def pointsToFile(positionsMm: NDArray[np.float64], path: Path) -> Path:

@@ -11,6 +11,8 @@ from slicer.i18n import tr as _
 
 from MR2USProLib.errors import InputError
 
+from .lying import toImage
+
 
 def checkVolumes(mr: Any, trus: Any) -> None:
     """See that both volumes are there and can be used.
@@ -31,6 +33,13 @@ def checkVolumes(mr: Any, trus: Any) -> None:
                 name=trus.GetName()
             )
         )
+    parent = mr.GetParentTransformNode()
+    if parent is not None and not parent.IsTransformToWorldLinear():
+        raise InputError(
+            _("The MR {name} is under a transform that is not linear: harden it in the Data module first.").format(
+                name=mr.GetName()
+            )
+        )
 
 
 def marked(mrPoints: Any, trusPoints: Any) -> list[int]:
@@ -46,8 +55,16 @@ def pointsNeed(mrPoints: Any, trusPoints: Any) -> str:
     return _("Mark the same places in MR and TRUS ({mr} and {trus} so far)").format(mr=counts[0], trus=counts[1])
 
 
-def landmarkPairs(mrLandmarks: Any, trusLandmarks: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Points of both lists, (pairs, 3) LPS mm: the MR's in its own coordinates, the TRUS's in the world.
+def landmarkPairs(
+    mr: Any, mrLandmarks: Any, trusLandmarks: Any, pose: Any = None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Points of both lists, (pairs, 3) LPS mm: the MR's in the coordinates of its image, the TRUS's in the world.
+
+    Args:
+        mr: the volume node.
+        mrLandmarks: points in it.
+        trusLandmarks: the same places in the TRUS.
+        pose: transform node under which the MR is only shown.
 
     Raises:
         InputError: a list is missing, empty, or shorter than the other.
@@ -57,8 +74,9 @@ def landmarkPairs(mrLandmarks: Any, trusLandmarks: Any) -> tuple[NDArray[np.floa
     if mrLandmarks is None or trusLandmarks is None:
         raise InputError(_("Place the same landmarks in both images, in the same order."))
     defined = slicer.vtkMRMLMarkupsNode.PositionDefined
+    toMr = toImage(mrLandmarks, mr, pose)
     moving = [
-        mrLandmarks.GetNthControlPointPosition(n)
+        toMr.TransformPoint(mrLandmarks.GetNthControlPointPosition(n))
         for n in range(mrLandmarks.GetNumberOfControlPoints())
         if mrLandmarks.GetNthControlPointPositionStatus(n) == defined
     ]

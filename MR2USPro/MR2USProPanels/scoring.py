@@ -13,6 +13,8 @@ from slicer.i18n import tr as _
 
 from MR2USProLib.errors import InputError
 
+from .lying import toImage
+
 GLAND = ("prostate", "gland", "prostate gland")
 
 
@@ -43,27 +45,28 @@ def glandOf(names: list[str]) -> str:
     return next((name for name in names if name.strip().lower() in GLAND), names[0])
 
 
-def masksToFile(segmentation: Any, structures: list[str], reference: Any, path: Path) -> Path:
+def masksToFile(segmentation: Any, structures: list[str], reference: Any, path: Path, pose: Any = None) -> Path:
     """Masks of the structures on a volume's grid as a 4-D file, one after the other.
 
+    Args:
+        segmentation: lies on the volume where it lies in the world.
+        structures: names of its segments.
+        reference: the volume node.
+        path: of the file.
+        pose: transform node under which both may be only shown.
+
     Raises:
-        InputError: the segmentation is under another transform than its volume, or a structure is empty.
+        InputError: a structure is empty.
     """
     import SimpleITK as sitk
 
     from MR2USProLib import mrml
 
-    parent = segmentation.GetParentTransformNode()
-    if parent is not None and parent is not reference.GetParentTransformNode():
-        raise InputError(
-            _("{name} is under a transform that its image is not under: harden it in the Data module.").format(
-                name=segmentation.GetName()
-            )
-        )
+    toReference = toImage(segmentation, reference, pose)
     grid = mrml.grid_of(reference)
     masks = []
     for name in structures:
-        mask = _mask(segmentation, name, reference)
+        mask = _mask(segmentation, name, reference, toReference)
         if not mask.any():
             raise InputError(
                 _(
@@ -83,8 +86,8 @@ def namesOf(segmentation: Any) -> list[str]:
     return [inside.GetNthSegment(n).GetName() for n in range(inside.GetNumberOfSegments())]
 
 
-def _mask(segmentation: Any, name: str, reference: Any) -> NDArray[np.bool_]:
-    """Voxels (k, j, i) of a volume node that a segment covers, transforms above both left out."""
+def _mask(segmentation: Any, name: str, reference: Any, toReference: vtk.vtkAbstractTransform) -> NDArray[np.bool_]:
+    """Voxels (k, j, i) of a volume node that a segment covers."""
     ijkToRas = vtk.vtkMatrix4x4()
     reference.GetIJKToRASMatrix(ijkToRas)
     geometry = slicer.vtkOrientedImageData()
@@ -97,6 +100,8 @@ def _mask(segmentation: Any, name: str, reference: Any) -> NDArray[np.bool_]:
     segmentation.GetBinaryLabelmapRepresentation(segmentId, labels)
     if labels.IsEmpty():
         return np.zeros(1, dtype=bool)
-    slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(labels, geometry, resampled)
+    slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(
+        labels, geometry, resampled, False, False, toReference
+    )
     values = vtk.util.numpy_support.vtk_to_numpy(resampled.GetPointData().GetScalars())
     return np.asarray(values.reshape(resampled.GetDimensions()[::-1]) > 0)

@@ -100,9 +100,7 @@ def attach(case: Case, shown: bool) -> None:
     pose = case.pose
     if pose is None:
         return
-    for node in (case.mr, case.mrBox, case.mrLandmarks, case.mrGland, case.mrMarks, case.mrSegmentation):
-        if node is None:
-            continue
+    for node in _onMr(case):
         parent = node.GetTransformNodeID()
         if shown and parent is None:
             node.SetAndObserveTransformNodeID(pose.GetID())
@@ -111,11 +109,23 @@ def attach(case: Case, shown: bool) -> None:
 
 
 def adoptTransform(case: Case) -> None:
-    """Take a linear transform that the MR is under already as the start, instead of stacking another one on it."""
+    """Take a linear transform that the MR is under already as the start, instead of stacking another one on it.
+
+    What was drawn on the MR and is under the same transform goes with the MR.
+    """
     if case.mr is None:
         return
     parent = case.mr.GetParentTransformNode()
-    if parent is not None and (case.pose is None or parent.GetID() != case.pose.GetID()) and parent.IsLinear():
-        case.mr.SetAndObserveTransformNodeID(None)
+    if parent is not None and parent is not case.pose and parent.IsTransformToWorldLinear():
         case.startTransform = parent
         case.start = "transform"
+    if case.start == "transform" and case.startTransform is not case.pose:
+        for node in _onMr(case):
+            if node.GetTransformNodeID() and node.GetParentTransformNode() is case.startTransform:
+                node.SetAndObserveTransformNodeID(None)
+
+
+def _onMr(case: Case) -> list[Any]:
+    """The MR, and all that the case knows to be drawn on it."""
+    nodes = (case.mr, case.mrBox, case.mrLandmarks, case.mrGland, case.mrMarks, case.mrSegmentation)
+    return [node for node in nodes if node is not None]
