@@ -92,3 +92,33 @@ def test_targets_go_with_the_mr_when_it_is_moved(registerPanel, resultCase, know
     seen = markups("Seen", [point + [9, 5, 2]])
     (carried,) = registerPanel.logic.carry([seen], resultCase.deformation)
     np.testing.assert_allclose(carried.GetNthControlPointPosition(0), expected, atol=0.05)
+
+
+def test_targets_under_a_transform_of_their_own_are_carried_from_where_they_are_seen(
+    registerPanel, resultCase, knownPair
+):
+    import slicer
+
+    from MR2USProPanels.carrying import compare
+
+    _, us, there = knownPair
+    points = targets_in_mr(us, there)
+    expected = transforms.inverse_points(points * FLIP, there) * FLIP
+    above = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "Above")
+    matrix = np.array([[0, -1, 0, 9], [1, 0, 0, 5], [0, 0, 1, 2], [0, 0, 0, 1.0]])
+    slicer.util.updateTransformMatrixFromArray(above, matrix)
+    own = (points - matrix[:3, 3]) @ matrix[:3, :3]
+    plane = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsPlaneNode", "Cut")
+    plane.SetOrigin(*own[0])
+    plane.SetNormal(0, 0, 1)
+    plane.SetSize(20, 20)
+    drawn = [markups("Lesions", own), markups("Urethra", own, "Curve"), plane]
+    for node in drawn:
+        node.SetAndObserveTransformNodeID(above.GetID())
+    lesions, curve, cut = registerPanel.logic.carry(drawn, resultCase.deformation)
+    for carried in (lesions, curve):
+        np.testing.assert_allclose(slicer.util.arrayFromMarkupsControlPoints(carried), expected, atol=0.05)
+    np.testing.assert_allclose(cut.GetOrigin(), expected[0], atol=0.3)
+    found = compare(drawn[0], lesions, resultCase.deformation)
+    np.testing.assert_allclose([target.mr for target in found], points, atol=1e-3)
+    assert drawn[0].GetParentTransformNode() is above
