@@ -21,6 +21,18 @@ def slicerApp():  # noqa: N802
     assert not errors, "\n".join(errors)
 
 
+@pytest.fixture(scope="session")
+def examVideo(tmp_path_factory):  # noqa: N802
+    """A video of both views of a simulated exam, with a name that may be written nowhere."""
+    from reconstruct_panel import SCREEN
+    from scanner_screen import write_video
+    from small_exam import small_exam
+
+    exam = small_exam()
+    path = tmp_path_factory.mktemp("video") / "Doe^John.avi"
+    return write_video(path, SCREEN.pictures(exam.sagittal, exam.transverse), "MJPG")
+
+
 @pytest.fixture
 def registerPanel(slicerApp):  # noqa: N802
     """The panel MR2USRegister over an empty scene."""

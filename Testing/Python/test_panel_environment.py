@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from test_panel_reconstruct import button, put_into
+from reconstruct_panel import button, put_into
 
 
 @pytest.fixture

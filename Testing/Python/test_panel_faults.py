@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from test_panel_reconstruct import Panel, button, message, put_into
+from reconstruct_panel import ReconstructPanel, button, message, put_into
 
 PRELUDE = "import json, os, signal, sys, time\njob = sys.argv[-1]\nfolder = os.path.dirname(job)\n"
 
@@ -41,7 +41,7 @@ sys.exit(1)""",
 
 @pytest.fixture
 def panel(slicerApp, tmp_path):
-    found = Panel(slicerApp, tmp_path / "pictures")
+    found = ReconstructPanel(slicerApp, tmp_path / "pictures")
     put_into(found.case)
     slicerApp.process(0.05)
     yield found
