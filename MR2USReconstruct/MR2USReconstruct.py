@@ -19,20 +19,21 @@ from slicer.ScriptedLoadableModule import (
 from MR2USProPanels.environmentSection import EnvironmentSection
 from MR2USProPanels.examSection import ExamSection
 from MR2USProPanels.fillSection import FillSection
-from MR2USProPanels.jobFiles import labelFromFile, sequenceToFile, volumeFromFile, volumeToFile
+from MR2USProPanels.jobFiles import sequenceToFile, volumeToFile
 from MR2USProPanels.jobRunner import Callbacks, JobRunner
-from MR2USProPanels.outlines import planesNode
 from MR2USProPanels.panel import Panel
-from MR2USProPanels.positionsChart import chartNode, suspectsNode
-from MR2USProPanels.reconstructed import Filled, Frames, Inspection, Stitching
-from MR2USProPanels.sceneNodes import removeNodes
+from MR2USProPanels.reconstructionNodes import (
+    Filled,
+    Frames,
+    Inspection,
+    Stitching,
+    loadFilled,
+    loadFrames,
+    loadInspection,
+    loadStitching,
+)
 from MR2USProPanels.section import Section
 from MR2USProPanels.stitchSection import StitchSection
-from MR2USProPanels.viewBoxes import LEFT, RIGHT, boxNode, halfOf
-
-#
-# MR2USReconstruct
-#
 
 
 class MR2USReconstruct(ScriptedLoadableModule):
@@ -55,11 +56,6 @@ class MR2USReconstruct(ScriptedLoadableModule):
         )
 
 
-#
-# MR2USReconstructWidget
-#
-
-
 class MR2USReconstructWidget(Panel):
     """The panel: the exam, its stitching, the filling, and the environment, all of the current case."""
 
@@ -73,11 +69,6 @@ class MR2USReconstructWidget(Panel):
         super().cleanup()
         if self.logic is not None:
             self.logic.cleanup()
-
-
-#
-# MR2USReconstructLogic
-#
 
 
 class MR2USReconstructLogic(ScriptedLoadableModuleLogic):
@@ -126,27 +117,9 @@ class MR2USReconstructLogic(ScriptedLoadableModuleLogic):
         """
         old = Inspection(*(into or ()))
 
-        def load(run: Any) -> Inspection:
-            results = run.results
-            if (run.file("picture.nrrd")).is_file():
-                picture = volumeFromFile(run.file("picture.nrrd"), "Exam picture", old.picture)
-                boxes = [
-                    boxNode(picture, region or halfOf(results["size_px"], half), name, node)
-                    for region, half, name, node in (
-                        (results["sagittal_roi"], RIGHT, "Sagittal view", old.sagittalBox),
-                        (results["transverse_roi"], LEFT, "Transverse view", old.transverseBox),
-                    )
-                ]
-                removeNodes(old.transversePicture)
-                return Inspection(picture, None, boxes[0], boxes[1], results)
-            removeNodes(old.sagittalBox, old.transverseBox)
-            return Inspection(
-                volumeFromFile(run.file("sagittal.nrrd"), "Sagittal picture", old.picture),
-                volumeFromFile(run.file("transverse.nrrd"), "Transverse picture", old.transversePicture),
-                results=results,
-            )
-
-        return self._run("inspect", {}, (video, sagittal, transverse, sequence), load, callbacks)
+        return self._run(
+            "inspect", {}, (video, sagittal, transverse, sequence), lambda run: loadInspection(run, old), callbacks
+        )
 
     def readExam(
         self,
@@ -188,15 +161,9 @@ class MR2USReconstructLogic(ScriptedLoadableModuleLogic):
             "flip_transverse": flipTransverse,
         }
 
-        def load(run: Any) -> Frames:
-            frames = Frames(
-                volumeFromFile(run.file("sagittal.nrrd"), "Sagittal frames", old.sagittal),
-                volumeFromFile(run.file("transverse.nrrd"), "Transverse frames", old.transverse),
-            )
-            frames.sagittal.SetDescription(" ".join(run.results["notes"]))
-            return frames
-
-        return self._run("read", parameters, (video, sagittal, transverse, sequence), load, callbacks)
+        return self._run(
+            "read", parameters, (video, sagittal, transverse, sequence), lambda run: loadFrames(run, old), callbacks
+        )
 
     def stitch(
         self,
@@ -232,24 +199,11 @@ class MR2USReconstructLogic(ScriptedLoadableModuleLogic):
             "device": device,
         }
 
-        def load(run: Any) -> Stitching:
-            from MR2USProLib.mrml import table_node
-
-            positions = table_node(run.file("positions.csv"), "Positions", old.positions)
-            suspects = suspectsNode(run.results["suspects"], "Suspect frames", old.suspects)
-            return Stitching(
-                positions,
-                volumeFromFile(run.file("sagittal_map.nrrd"), "Sagittal map", old.map),
-                suspects,
-                chartNode(positions, run.results["suspects"], "Course of the probe", old.chart),
-                run.results,
-            )
-
         return self.runner.run(
             "stitch",
             parameters,
             prepare=lambda folder: {"sagittal": volumeToFile(sagittalFrames, folder / "sagittal.nrrd")},
-            load=load,
+            load=lambda run: loadStitching(run, old),
             callbacks=callbacks,
         )
 
@@ -304,16 +258,9 @@ class MR2USReconstructLogic(ScriptedLoadableModuleLogic):
                 "positions": folder / "positions.csv",
             }
 
-        def load(run: Any) -> Filled:
-            return Filled(
-                volumeFromFile(run.file("trus.nrrd"), "TRUS", old.trus),
-                volumeFromFile(run.file("trus_sparse.nrrd"), "TRUS sparse", old.sparse),
-                labelFromFile(run.file("trus_measured.nrrd"), "TRUS measured", old.measured),
-                planesNode(run.results["frame_planes"], "Frame planes", old.outlines),
-                run.results,
-            )
-
-        return self.runner.run("fill", parameters, prepare=prepare, load=load, callbacks=callbacks)
+        return self.runner.run(
+            "fill", parameters, prepare=prepare, load=lambda run: loadFilled(run, old), callbacks=callbacks
+        )
 
     def reconstruct(
         self,
@@ -376,11 +323,6 @@ class MR2USReconstructLogic(ScriptedLoadableModuleLogic):
             load=load,
             callbacks=callbacks,
         )
-
-
-#
-# MR2USReconstructTest
-#
 
 
 class MR2USReconstructTest(ScriptedLoadableModuleTest):

@@ -1,21 +1,13 @@
-"""What a reconstruction leaves in the scene, and what a case knows of it: figures, and what is older than what."""
+"""What a case knows of its reconstruction: figures, what the user decided, and what is older than what."""
 
 from __future__ import annotations
 
 import json
 import uuid
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import slicer
-from slicer import (
-    vtkMRMLLabelMapVolumeNode,
-    vtkMRMLMarkupsROINode,
-    vtkMRMLModelNode,
-    vtkMRMLPlotChartNode,
-    vtkMRMLScalarVolumeNode,
-    vtkMRMLTableNode,
-)
 
 from .case import Case
 from .positionsChart import PARTS
@@ -25,67 +17,6 @@ MADE_WITH = "MR2USPro.Stitching"
 """Attribute of a TRUS volume that was made of frames: the identity of their stitching."""
 
 STITCHING_NODES = ("map", "positions", "suspects", "frameOutline")
-
-
-class Inspection(NamedTuple):
-    """What an exam's files hold, before they are read.
-
-    Attributes:
-        picture: the first picture of the video, or of the sagittal file.
-        transversePicture: that of the transverse file; None for a video.
-        sagittalBox, transverseBox: where the views lie in the picture; None where each view has a file of its own.
-        results: figures, as MR2USProLib.commands.inspect tells them.
-    """
-
-    picture: vtkMRMLScalarVolumeNode | None = None
-    transversePicture: vtkMRMLScalarVolumeNode | None = None
-    sagittalBox: vtkMRMLMarkupsROINode | None = None
-    transverseBox: vtkMRMLMarkupsROINode | None = None
-    results: Mapping[str, Any] = {}
-
-
-class Frames(NamedTuple):
-    """Both views of an exam as volumes whose slice k is frame k."""
-
-    sagittal: vtkMRMLScalarVolumeNode | None = None
-    transverse: vtkMRMLScalarVolumeNode | None = None
-
-
-class Stitching(NamedTuple):
-    """Where the frames lie.
-
-    Attributes:
-        positions: a row for each frame: ``frame``, ``position_mm``, ``offset_x_px``, ``offset_y_px``, ``matches``,
-            ``inliers``, ``confidence``, ``status``.
-        map: the sagittal frames as one picture, in the sagittal plane of the TRUS volume.
-        suspects: frames that deserve a look: ``frame``, ``position_mm``, ``status``, ``reason``.
-        chart: position over frame.
-        results: figures, as MR2USProLib.commands.stitch tells them; ``verdict`` among them.
-    """
-
-    positions: vtkMRMLTableNode | None = None
-    map: vtkMRMLScalarVolumeNode | None = None
-    suspects: vtkMRMLTableNode | None = None
-    chart: vtkMRMLPlotChartNode | None = None
-    results: Mapping[str, Any] = {}
-
-
-class Filled(NamedTuple):
-    """A TRUS volume.
-
-    Attributes:
-        trus: without gaps.
-        sparse: the frames alone, 0 where nothing was measured.
-        measured: 1 where frames lie.
-        outlines: the frames that were used, as lines.
-        results: figures, as MR2USProLib.commands.fill tells them.
-    """
-
-    trus: vtkMRMLScalarVolumeNode | None = None
-    sparse: vtkMRMLScalarVolumeNode | None = None
-    measured: vtkMRMLLabelMapVolumeNode | None = None
-    outlines: vtkMRMLModelNode | None = None
-    results: Mapping[str, Any] = {}
 
 
 def figures(text: str) -> dict[str, Any]:
