@@ -202,3 +202,15 @@ def test_a_training_that_diverged_is_no_sound_one(method):
         assert "The translated MR is all but constant" in " ".join(health.reasons)
         figures = [value for value in asdict(health).values() if isinstance(value, float)]
         assert np.isfinite(figures).all()
+
+
+@METHODS
+def test_slices_that_show_nothing_neither_teach_nor_are_looked_at(method):
+    case = patient(0, (40, 20, 24))
+    case.valid[4:] = False
+    own = Case(case.mr[:4], case.us[:4], case.valid[:4])
+    schedule = Schedule(3, slices=2)
+    part, whole = (train(method, [pair], settings=SETTINGS[method], schedule=schedule) for pair in (own, case))
+    assert whole.history == part.history
+    assert whole.health == part.health
+    assert whole.health.ruler > 0.5

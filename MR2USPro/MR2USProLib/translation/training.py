@@ -160,7 +160,7 @@ def train(
         Cancelled: the user asked to stop.
     """
     schedule = schedule or (ONE_PAIR if len(cohort) == 1 else MANY_PAIRS)
-    pairs = [prepare(case, device) for case in cohort]
+    pairs = [_shown(prepare(case, device)) for case in cohort]
     if not pairs:
         raise InputError("There is no pair to learn from: give a cohort with at least one.")
     with torch.random.fork_rng(devices=[]), _few_threads(settings):
@@ -314,6 +314,13 @@ class Run:
 
     def _sight(self, generator: Generator) -> float:
         return sum(sight(generator, x, pair.valid) for pair in self._watched for x in (pair.mr, pair.us))
+
+
+def _shown(pair: Prepared) -> Prepared:
+    """The slices from the first to the last in which anything is valid: the others teach nothing, and hide the rest."""
+    there = pair.valid.flatten(1).any(dim=1).nonzero()[:, 0].tolist()
+    mr, us, valid = (x[there[0] : there[-1] + 1] for x in (pair.mr, pair.us, pair.valid))
+    return Prepared(mr, us, valid, (len(mr), *pair.shape[1:]))
 
 
 def _some(pairs: list[Prepared]) -> list[Prepared]:
