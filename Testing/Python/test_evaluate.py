@@ -7,6 +7,7 @@ import os
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from MR2USProLib.cohorts.cohort import read_cohort
 from MR2USProLib.cohorts.methods import TABLE_II, Method
@@ -21,7 +22,7 @@ from MR2USProLib.evaluation.comparison import Row
 from MR2USProLib.pipeline import pairing
 from MR2USProLib.progress import SILENT, Progress
 from MR2USProLib.registration.boxes import Box
-from MR2USProLib.registration.transforms import map_points
+from MR2USProLib.registration.transforms import map_points, write_transform
 from MR2USProLib.volume import Volume
 from small_cohort import write_cohort
 
@@ -313,8 +314,12 @@ def test_a_gland_that_the_networks_grid_does_not_see_keeps_nothing_from_its_tabl
     label.array[:] = 0
     label.array[tuple(middle)] = 1
     label.write(tmp_path / "a1" / "us_label.nrrd")
-    run(out=tmp_path / "out", cohort=path, methods=["demons"], folds=2, device="cpu", threads=1)
+    pose = str(tmp_path / "Miller_pose.tfm")
+    write_transform(pose, sitk.TranslationTransform(3))
+    run(out=tmp_path / "out", cohort=path, methods=["demons"], folds=2, initial=pose, device="cpu", threads=1)
     assert "Insides alike" in (tmp_path / "out" / "tables.md").read_text("utf-8")
+    for name in ("report.json", "report.html"):  # which tell no names of files
+        assert "Miller" not in (tmp_path / "out" / name).read_text("utf-8")
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,12 @@
 """Training on a small cohort: what it leaves, that it goes on after a cancel to the same end, and what it refuses."""
 
 import csv
+import json
 import time
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 import torch
 
 from MR2USProLib.cohorts.training import Learned
@@ -12,6 +14,8 @@ from MR2USProLib.commands.train import _Kept, run
 from MR2USProLib.errors import Cancelled, InputError
 from MR2USProLib.pipeline import pairing
 from MR2USProLib.progress import SILENT, Progress
+from MR2USProLib.provenance import fingerprint
+from MR2USProLib.registration.transforms import write_transform
 from MR2USProLib.weights import Part, read_weights
 from small_cohort import write_cohort
 
@@ -98,11 +102,18 @@ def test_a_cancelled_training_goes_on_to_the_same_networks(cohort, trained, tmp_
 def test_another_seed_gives_other_networks_and_is_refused_in_the_same_folder(cohort, trained, tmp_path):
     with pytest.raises(InputError, match="a training with the seed 0 and not 1"):
         run(out=trained, cohort=cohort, **HOW, seed=1, resume=True)
-    how = {**HOW, "translation": "none"}
+    pose = tmp_path / "Miller_pose.tfm"
+    write_transform(pose, sitk.TranslationTransform(3))
+    how = {**HOW, "translation": "none", "initial": str(pose)}
     for seed in (1, 2):
         run(out=tmp_path / str(seed), cohort=cohort, **how, seed=seed)
     assert not same_networks(tmp_path / "1", tmp_path / "2")
     assert set(read_weights(tmp_path / "1" / "weights.safetensors").parts) == {"registration"}
+    for name in ("weights.safetensors", "report.json", "report.html"):  # that tell no names of files
+        assert b"Miller" not in (tmp_path / "1" / name).read_bytes()
+    report = json.loads((tmp_path / "1" / "report.json").read_text("utf-8"))
+    assert report["parameters"]["initial"] == "transform"
+    assert report["inputs"]["initial"]["sha256"] == fingerprint(pose)["sha256"]
 
 
 @pytest.mark.slow

@@ -72,6 +72,7 @@ def run(
         Cancelled: the user asked to stop; what is finished is kept.
     """
     from ..evaluation.distributions import InceptionFeatures
+    from ..registration.initial import named_file
     from ..report.page import render
     from ..report.tables import markdown
     from .cohort_sections import registration_section, translated_of, translation_section, verdict
@@ -94,8 +95,10 @@ def run(
     done, pieces = study.done()
     if done:
         announce(f"Going on with an evaluation of which {done} of {pieces} pieces are done.")
-    parameters = {**asdict(plan), "methods": ", ".join(map(str, asked)), "device": place, "threads": threads}
-    record = Record("evaluate", parameters, {"cohort": cohort, "inception_weights": inception_weights})
+    pose, pose_file = named_file(initial)
+    named = {"initial": pose, "methods": ", ".join(map(str, asked)), "device": place, "threads": threads}
+    inputs = {"cohort": cohort, "initial": pose_file, "inception_weights": inception_weights}
+    record = Record("evaluate", {**asdict(plan), **named}, inputs)
     with record.timed("evaluate"):
         study.run(working.part(0.0, 0.95))
     by_method: dict[str, list[Row]] = {}

@@ -82,6 +82,7 @@ def run(
         if chosen not in known:
             raise InputError(f"There is no method '{chosen}' ({option}): choose one of {', '.join(known)}.")
     from ..registration.finder_training import LEAST_PAIRS, from_part, learn_finder, own_finder, serves, to_part
+    from ..registration.initial import named_file
 
     cases = read_cohort(cohort)
     place = prepare(device, threads)
@@ -97,7 +98,9 @@ def run(
     mine = identity(settings, cases)
     if check_same(out / PLAN, mine, "a training") and not resume:
         raise InputError(f"{out} holds this training already: go on with --resume, or give another folder with --out.")
-    record = Record("train", {**settings, "device": place, "threads": threads}, {"cohort": cohort})
+    pose, pose_file = named_file(initial)
+    parameters = {**settings, "initial": pose, "device": place, "threads": threads}
+    record = Record("train", parameters, {"cohort": cohort, "initial": pose_file})
     with held(out):
         pairs, boxed = _read(cases, preset, initial, seed, progress.named("Read"))
         remember(out / PLAN, mine)
