@@ -3,11 +3,14 @@
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import torch
 from scipy.ndimage import gaussian_filter, shift
 
+from MR2USProLib.errors import InputError
 from MR2USProLib.pipeline import Pair, guided_start, methods_for, pair_up, register
 from MR2USProLib.registration.guidance import Guidance
 from MR2USProLib.registration.quality import Ellipsoid, Glands
+from MR2USProLib.registration.voxelmorph import VoxelMorph
 from MR2USProLib.volume import Grid, Volume
 from MR2USProLib.weights import Part, Weights
 
@@ -95,3 +98,12 @@ def test_every_command_begins_at_the_same_start(pair, initial):
     )
     places = [start.TransformPoint((1.0, 2.0, 3.0)) for start in starts]
     assert places[0] == pytest.approx(places[1], abs=1e-9)
+
+
+def test_a_network_that_diverged_is_refused_and_not_taken_for_a_deformation(pair):
+    method = VoxelMorph()
+    part = method.part(method.network())
+    nowhere = {name: torch.full_like(tensor, torch.nan) for name, tensor in part.tensors.items()}
+    weights = Weights({"registration": Part(part.method, part.settings, nowhere)})
+    with pytest.raises(InputError, match="The network of voxelmorph diverged"):
+        register(pair.mr, pair.us, pair, weights=weights, refine=False)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from ..errors import InputError
 from ..progress import SILENT, Progress
 from ..weights import Part
@@ -46,7 +48,8 @@ def register_pair(
 
     Raises:
         Cancelled: the user asked to stop.
-        InputError: there is no such method, the weights are of another, or an option means nothing here.
+        InputError: there is no such method, the weights are of another, an option means nothing here, or the network
+            diverged.
     """
     if name == SELF_SIMILARITY and refine:
         return register_by_self_similarity(
@@ -63,6 +66,8 @@ def register_pair(
         fitting = progress.part(0.0, 0.95)
         trained = train(method, [images], start=part, seed=seed, device=device, progress=fitting, on_field=on_field)
     found = replace(register_with(trained, images, device=device), history=trained.history)
+    if not np.isfinite(found.displacement).all():
+        raise InputError(f"The network of {name} diverged: choose another --registration, or other --weights.")
     sampling = progress.part(0.95, 1.0)
     sure = uncertainty_mm(trained, images, found.displacement, seed=seed, device=device, progress=sampling)
     progress.report(1.0)
