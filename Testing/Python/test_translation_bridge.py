@@ -76,6 +76,13 @@ def test_noise_that_reaches_across_slices_keeps_its_variance():
     )
 
 
+@pytest.mark.parametrize("slices", [1, 2, 5])
+def test_noise_that_reaches_beyond_all_slices_keeps_its_variance_too(slices):
+    zeros = torch.zeros(slices, 1, 200, 200)
+    smooth = Bridge(steps=5, sigma=0.01).step(zeros, zeros, 0, torch.Generator().manual_seed(1), 2.0)
+    assert smooth.std().item() == pytest.approx(0.05, rel=0.02)
+
+
 def test_two_sampled_halves_of_a_bridge_have_the_variance_of_the_whole():
     # Brownian bridge from 0 at t=0 to 0 at t=1, by way of t = 0.5: at 0.74 its variance must be 0.74 * 0.26 * sigma.
     bridge = Bridge(steps=5, sigma=1.0)

@@ -128,8 +128,10 @@ class Bridge:
 
 def _along_slices(noise: Tensor, sigma: float) -> Tensor:
     """White noise (slice, ...) smoothed along its slices, its variance kept."""
-    reach = math.ceil(3 * sigma)
-    kernel = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, dtype=noise.dtype) / sigma) ** 2)
+    reach, count = math.ceil(3 * sigma), len(noise)
+    away = torch.arange(-reach, reach + 1)
+    # Around the ends: what is far apart there is so in the noise only. Few slices are met more than once.
+    kernel = torch.zeros(count, dtype=noise.dtype)
+    kernel.index_add_(0, away % count, torch.exp(-0.5 * (away.to(noise.dtype) / sigma) ** 2))
     kernel = kernel / (kernel**2).sum().sqrt()
-    # Around the ends: what is far apart there is so in the noise only.
-    return sum((weight * noise.roll(n - reach, dims=0) for n, weight in enumerate(kernel)), torch.zeros_like(noise))
+    return sum((weight * noise.roll(n, dims=0) for n, weight in enumerate(kernel) if weight), torch.zeros_like(noise))
