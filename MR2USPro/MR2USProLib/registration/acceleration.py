@@ -36,7 +36,8 @@ class Acceleration:
         settings = method.settings
         if not device.startswith("cuda"):
             return Acceleration(device, channels_last=settings.channels_last)
-        half = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+        # Cards before Ampere do without bfloat16, and torch would emulate it, slowly.
+        half = torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
         dtype = half if settings.mixed_precision else None
         return Acceleration(device, dtype, settings.channels_last, settings.recompute)
 
