@@ -1,5 +1,7 @@
 """What register does where nobody says how: the one rule, and what it does not follow."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -7,7 +9,7 @@ import torch
 from scipy.ndimage import gaussian_filter, shift
 
 from MR2USProLib.errors import InputError
-from MR2USProLib.pipeline import Pair, guided_start, methods_for, pair_up, register
+from MR2USProLib.pipeline import Pair, guided_start, methods_for, pair_up, pairing, register
 from MR2USProLib.registration.guidance import Guidance
 from MR2USProLib.registration.quality import Ellipsoid, Glands
 from MR2USProLib.registration.voxelmorph import VoxelMorph
@@ -107,3 +109,17 @@ def test_a_network_that_diverged_is_refused_and_not_taken_for_a_deformation(pair
     weights = Weights({"registration": Part(part.method, part.settings, nowhere)})
     with pytest.raises(InputError, match="The network of voxelmorph diverged"):
         register(pair.mr, pair.us, pair, weights=weights, refine=False)
+
+
+def test_the_box_of_what_an_oblique_image_shows_is_found_without_a_list_of_all_its_voxels():
+    direction = np.linalg.qr(np.random.default_rng(1).normal(size=(3, 3)))[0]
+    grid = Grid((60, 120, 120), (0.5, 0.5, 0.7), (1.0, 2.0, 3.0), direction)
+    middle = (np.array(grid.size) - 1) / 2
+    shown = np.linalg.norm((grid.points() - grid.to_world(middle)) / (12.0, 9.0, 6.0), axis=-1) < 1
+    every = grid.to_world(np.argwhere(shown)[:, ::-1])
+    tracemalloc.start()
+    low, high = pairing._box_of(shown, grid)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_allclose([low, high], [every.min(axis=0), every.max(axis=0)])
+    assert peak < every.nbytes

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..progress import SILENT, Progress
-from ..volume import Volume
+from ..volume import Grid, Volume
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -185,11 +185,7 @@ def pair_up(
 
     shown = us.foreground()
     asked = None if region_mm is None else us.grid.cropped_to(region_mm[:3], region_mm[3:])
-    if asked is None:
-        seen = us.grid.to_world(np.argwhere(shown)[:, ::-1])
-        region = us.grid.cropped_to(seen.min(axis=0), seen.max(axis=0))
-    else:
-        region = asked
+    region = us.grid.cropped_to(*_box_of(shown, us.grid)) if asked is None else asked
     pose = initial_transform(initial, mr, us, asked) if isinstance(initial, str) else initial
     grid = region.reoriented().resampled(shape=SHAPES[preset])
     valid = Volume(shown.astype(np.uint8), us.grid).resampled(grid, interpolation="nearest").array > 0
@@ -205,6 +201,18 @@ def pair_up(
         valid,
         pose,
     )
+
+
+def _box_of(shown: NDArray[np.bool_], grid: Grid) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The two corners, LPS mm, of the box that holds the centres of the voxels that are true.
+
+    However the grid lies, the farthest is an end of its row: all of them would take a hundred bytes a voxel.
+    """
+    rows = shown.any(axis=2)
+    k, j = np.nonzero(rows)
+    first, last = shown[rows].argmax(axis=1), shown.shape[2] - 1 - shown[rows][:, ::-1].argmax(axis=1)
+    ends = np.concatenate([grid.to_world(np.stack([i, j, k], axis=-1)) for i in (first, last)])
+    return ends.min(axis=0), ends.max(axis=0)
 
 
 def _as_float(volume: Volume) -> Volume:
