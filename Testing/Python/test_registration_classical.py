@@ -86,3 +86,10 @@ def test_both_stop_when_told(method):
     with pytest.raises(Cancelled):
         method(*pair(), np.ones(GRID.shape, bool), progress=Progress(cancelled=told))
     assert len(asked) < 8
+
+
+def test_simpleitk_moves_nowhere_by_a_picture_of_one_grey_level():
+    """As a translation that collapsed may be: an evaluation of many pairs must not end by it."""
+    _, fixed = pair()
+    flat = Volume(np.zeros(GRID.shape, np.float32), GRID)
+    assert not register_classically(flat, fixed, np.ones(GRID.shape, bool)).array.any()

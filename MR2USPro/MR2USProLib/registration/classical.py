@@ -24,7 +24,8 @@ def register_classically(
     """The displacement (k, j, i, 3) in mm LPS from fixed to moving points, on the grid of both.
 
     Mattes' mutual information with 32 bins over a fifth of the voxels, at 1/4, 1/2 and the whole of the resolution:
-    first six parameters by gradient descent, then a cubic B-spline with knots 25 mm apart by L-BFGS-B.
+    first six parameters by gradient descent, then a cubic B-spline with knots 25 mm apart by L-BFGS-B. Nothing moves
+    where there is nothing to compare.
 
     Args:
         moving: (k, j, i), on the grid of ``fixed``.
@@ -43,7 +44,11 @@ def register_classically(
     method.SetOptimizerAsRegularStepGradientDescent(1.0, 1e-3, RIGID_ITERATIONS, relaxationFactor=0.6)
     method.SetOptimizerScalesFromPhysicalShift()
     method.SetInitialTransform(rigid, True)
-    _execute(method, images, 3 * RIGID_ITERATIONS, progress.part(0.0, 0.3))
+    try:
+        _execute(method, images, 3 * RIGID_ITERATIONS, progress.part(0.0, 0.3))
+    except RuntimeError:  # an image shows one grey level alone, or too little: nothing says how to move
+        progress.report(1.0)
+        return Volume(np.zeros((*fixed.grid.shape, 3), np.float32), fixed.grid)
 
     knots = [max(round(length / KNOTS_MM), 1) for length in fixed.grid.extent_mm]
     spline = sitk.BSplineTransformInitializer(images[0], knots, 3)
