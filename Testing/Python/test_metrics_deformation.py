@@ -163,3 +163,11 @@ def test_missing_landmarks_have_no_error():
     assert target_registration_error_mm(np.empty((0, 3)), np.empty((0, 3)), lambda p: p).shape == (0,)
     with pytest.raises(ValueError, match="do not pair"):
         target_registration_error_mm(fixed, moving[:2], lambda p: p)
+
+
+def test_a_field_of_no_numbers_is_not_said_to_be_free_of_folds():
+    whole = field(Grid((6, 7, 8)), lambda x, y, z: (0 * x, 0, 0))
+    whole.array[2:] = np.nan
+    found = folding(whole)
+    assert 0.6 < found.fraction < 1
+    assert found.as_dict()["least_determinant"] is None

@@ -188,8 +188,8 @@ def folding(displacement: Volume) -> Folding:
             own = tuple(slice(None) if other == 2 - axis else sides[other] for other in range(3))
             columns.append(moved[axis][(slice(None), *own)])
         determinant = _triple_product(*columns) / volume
-        folded[sides] |= determinant <= 0
-        least = min(least, float(determinant.min()))
+        folded[sides] |= ~(determinant > 0)  # a field of no numbers is none that does not fold
+        least = float(np.minimum(least, determinant.min()))
         logs = np.log(determinant[determinant > 0])
         count, total, squares = count + logs.size, total + float(logs.sum()), squares + float(np.square(logs).sum())
     variance = squares / count - (total / count) ** 2 if count else float("nan")
