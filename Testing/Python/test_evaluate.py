@@ -316,7 +316,11 @@ def test_a_gland_that_the_networks_grid_does_not_see_keeps_nothing_from_its_tabl
     label.write(tmp_path / "a1" / "us_label.nrrd")
     pose = str(tmp_path / "Miller_pose.tfm")
     write_transform(pose, sitk.TranslationTransform(3))
-    run(out=tmp_path / "out", cohort=path, methods=["demons"], folds=2, initial=pose, device="cpu", threads=1)
+    heard = []
+    progress = Progress(lambda stage, done, message: heard.append(done))
+    how = {"methods": ["demons"], "folds": 2, "initial": pose, "device": "cpu", "threads": 1}
+    run(out=tmp_path / "out", cohort=path, **how, progress=progress)
+    assert heard[-1] == 1.0
     assert "Insides alike" in (tmp_path / "out" / "tables.md").read_text("utf-8")
     for name in ("report.json", "report.html"):  # which tell no names of files
         assert "Miller" not in (tmp_path / "out" / name).read_text("utf-8")

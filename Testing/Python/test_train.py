@@ -92,6 +92,7 @@ def test_a_cancelled_training_goes_on_to_the_same_networks(cohort, trained, tmp_
         run(out=tmp_path, cohort=cohort, **HOW)
     heard.clear()
     run(out=tmp_path, cohort=cohort, **HOW, resume=True, progress=Progress(listen))
+    assert dict(heard) == dict.fromkeys(("Read", "Translation", "Registration"), 1.0)  # each ended
     if stage == "Registration":  # the translation was not trained again
         assert [done for name, done in heard if name == "Translation"] == [1.0]
     assert same_networks(tmp_path, trained)

@@ -110,7 +110,8 @@ def translated_of(
     valid = [study.started(case).pair.valid for case in few]
     found = []
     names = ("none", *study.networks)
-    for name, _ in zip(names, progress.steps(len(names), "comparing distributions"), strict=False):
+    for n in progress.steps(len(names), "comparing distributions"):
+        name = names[n]
         seen = {case.name: study.translation(case, name) for case in cases}
         mr, us = (
             [x for c in cases for x in _crossing(study.started(c), getattr(seen[c.name], side))] for side in SIDES

@@ -136,8 +136,8 @@ def _read(
     from ..registration.finder_training import BoxedPair
 
     pairs, boxed = [], []
-    for case, _ in zip(cases, progress.steps(len(cases)), strict=False):
-        begun = started(case, preset=preset, initial=initial, seed=seed)
+    for n in progress.steps(len(cases)):
+        begun = started(cases[n], preset=preset, initial=initial, seed=seed)
         pairs.append(begun.pair)
         if begun.boxes is not None:
             boxed.append(BoxedPair.of(begun.mr, begun.us, *begun.boxes))
