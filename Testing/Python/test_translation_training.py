@@ -164,6 +164,11 @@ def test_the_published_schedule_is_long_and_saves_precision_on_a_graphics_card_o
     assert (schedule.iterations, schedule.learning_rate, schedule.mixed) == (32_000, 2e-4, device == "cuda")
 
 
+def test_a_long_run_of_unsb_weighs_its_losses_as_published():
+    settings, _ = published("unsb", "cpu")
+    assert settings == UnsbSettings(networks=PUBLISHED, bridge_weight=1.0, adversarial=1.0, contrast=1.0)
+
+
 def test_the_discriminator_has_its_published_size():
     size = PUBLISHED
     critic = PatchCritic(1, size.critic_channels, size.critic_halvings)
