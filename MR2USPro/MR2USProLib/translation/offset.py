@@ -55,8 +55,8 @@ class Offset:
             return
         with torch.no_grad():
             found = _differences(c7x7(mr), c7x7(us), valid, self.reach)
-        mirrored = (_mirrored(shift, flipped, transposed) for shift in self._shifts)
-        difference = torch.stack([found[row, column] for row, column in mirrored]).cpu()
+        rows, columns = zip(*(_mirrored(shift, flipped, transposed) for shift in self._shifts), strict=True)
+        difference = found[list(rows), list(columns)].cpu()
         if self.difference is not None:
             difference = MEMORY * self.difference + (1 - MEMORY) * difference
         self._choose(difference)
