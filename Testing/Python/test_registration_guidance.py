@@ -299,6 +299,9 @@ def test_points_of_slicer_and_tables_are_read_alike(tmp_path):
     (tmp_path / "b.mrk.json").write_text("{}")
     with pytest.raises(InputError, match="is not a list of points"):
         read_points(tmp_path / "b.mrk.json")
+    (tmp_path / "folder.mrk.json").mkdir()
+    with pytest.raises(InputError, match="does not exist"):
+        read_points(tmp_path / "folder.mrk.json")
 
 
 def test_the_first_channel_or_all_that_is_not_0_is_the_gland(tmp_path):

@@ -23,7 +23,7 @@ def read_points(path: str | Path) -> tuple[list[str], NDArray[np.float64]]:
     path = Path(path)
     try:
         names, positions = _markups(path) if path.suffix.lower() == MARKUPS else _table(path)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, IsADirectoryError) as error:
         raise InputError(f"{path} does not exist: check the path.") from error
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise InputError(

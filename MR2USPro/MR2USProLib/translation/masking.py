@@ -26,7 +26,7 @@ def normalised(array: ArrayLike, valid: NDArray[np.bool_]) -> NDArray[np.float32
     if inside.size == 0:
         raise InputError("No voxel is marked as valid: give images that overlap.")
     if not np.isfinite(inside).all():
-        raise InputError("The image holds values that are not finite: replace them before translating it.")
+        raise InputError("The image holds values that are not finite: replace them and start again.")
     low, high = np.percentile(inside, [1, 99])
     if high <= low:
         raise InputError("The image is constant where it is valid: give an image with contrast.")
