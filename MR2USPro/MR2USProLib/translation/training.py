@@ -188,7 +188,9 @@ def train(
             if checkpoint is not None:
                 run.keep(checkpoint)
             raise
-        return run.conclude()
+        trained = run.conclude()
+    progress.report(1.0)
+    return trained
 
 
 class Run:
