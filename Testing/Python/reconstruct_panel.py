@@ -20,6 +20,7 @@ class ReconstructPanel:
         self.app, self.widget = app, app.openModule("MR2USReconstruct")
         self.exam, self.stitch, self.fill, _environment = self.widget.sections
         self._folder, self._taken = pathlib.Path(os.environ.get("MR2US_PICTURES") or folder), 0
+        self._others = job_folders()
 
     @property
     def case(self):
@@ -29,6 +30,11 @@ class ReconstructPanel:
         assert button(section).enabled, button(section).text
         button(section).click()
         self.wait()
+
+    @property
+    def left(self):
+        """What its own jobs have left."""
+        return job_folders() - self._others
 
     def wait(self):
         self.app.waitUntil(lambda: not self.widget.logic.runner.busy, SECONDS)
@@ -83,11 +89,10 @@ def nodes():
 
 
 def job_folders():
-    """What jobs of this panel have left; other panels' failed ones stay for their own users."""
+    """Failed jobs' folders stay for their users, those of other tests, too."""
     import slicer
 
-    kinds = ("inspect", "read", "stitch", "fill")
-    return [path.name for kind in kinds for path in pathlib.Path(slicer.app.temporaryPath).glob(f"MR2USPro-{kind}-*")]
+    return {path.name for path in pathlib.Path(slicer.app.temporaryPath).glob("MR2USPro-*")}
 
 
 def table_texts(section):

@@ -13,7 +13,6 @@ from reconstruct_panel import (
     ReconstructPanel,
     background,
     button,
-    job_folders,
     message,
     nodes,
     of,
@@ -145,7 +144,7 @@ def test_from_a_video_to_a_volume(panel, examVideo, slicerApp, tmp_path):
     panel.press(fill)
     assert nodes() == filled
     assert not any("Doe" in name or "avi" in name for _kind, name in filled)
-    assert job_folders() == []
+    assert panel.left == set()
 
     # The scene alone is enough to go on.
     slicerApp.saveScene(tmp_path / "case.mrb")
@@ -198,7 +197,7 @@ def test_cancelling_leaves_everything_as_it_was(read):
     assert button(read.stitch).enabled
     assert message(read.stitch) == "Cancelled."
     assert read.case.positions is None
-    assert job_folders() == []
+    assert read.left == set()
 
 
 def test_closing_the_scene_ends_the_job(read):
@@ -208,7 +207,7 @@ def test_closing_the_scene_ends_the_job(read):
     assert not read.widget.logic.runner.busy
     read.app.process(0.5)
     assert button(read.stitch).text == "Read the exam first"
-    assert job_folders() == []
+    assert read.left == set()
 
 
 def test_deleted_nodes_do_no_harm(read):
