@@ -268,7 +268,8 @@ def test_the_default_is_what_the_paper_crosses():
 
 def test_a_finder_learns_from_the_boxes_of_the_training_cases_alone(tmp_path):
     cohort = write_cohort(tmp_path, 10, patients=10)
-    run(out=tmp_path / "out", cohort=cohort, methods=("finder",), folds=2, device="cpu", threads=1, fit_only=True)
+    how = {"device": "cpu", "threads": 1, "iterations": 2}
+    run(out=tmp_path / "out", cohort=cohort, methods=("finder",), folds=2, fit_only=True, **how)
     by_own = [row for row in rows_of(tmp_path / "out") if row["method"] == "none+finder"]
     assert len(by_own) == 10
     cases = read_cohort(cohort)

@@ -8,7 +8,7 @@ import SimpleITK as sitk
 
 from MR2USProLib.errors import InputError
 from MR2USProLib.registration.boxes import Box, centred
-from MR2USProLib.registration.finder import find
+from MR2USProLib.registration.finder import Picture, find, sides_of
 from MR2USProLib.registration.finder_training import (
     BoxedPair,
     from_part,
@@ -17,6 +17,8 @@ from MR2USProLib.registration.finder_training import (
     serves,
     to_part,
 )
+from MR2USProLib.registration.gland_network import centre_seen
+from MR2USProLib.registration.gland_network_training import learn_gland
 from MR2USProLib.volume import Grid, Volume
 from MR2USProLib.weights import Part, Weights, read_weights, write_weights
 
@@ -61,7 +63,7 @@ class Drawn(NamedTuple):
 
 
 def learned(seeds):
-    return learn_finder([BoxedPair.of(*drawn_pair(seed)[0]) for seed in seeds])
+    return learn_finder([BoxedPair.of(*drawn_pair(seed)[0]) for seed in seeds], iterations=40)
 
 
 def drawn_pair(seed):
@@ -93,9 +95,41 @@ def test_a_label_that_holds_next_to_nothing_does_not_spoil_what_the_others_teach
     rng = np.random.default_rng(1)
     slips = [Box(box.centre_mm - 0.5, box.centre_mm + 0.5).drawn(rng) for box in (pairs[0].mr_box, pairs[0].us_box)]
     pairs[0] = pairs[0]._replace(mr_box=slips[0], us_box=slips[1])
-    spoilt = learn_finder([BoxedPair.of(*pair) for pair in pairs])
+    spoilt = learn_finder([BoxedPair.of(*pair) for pair in pairs], iterations=2)
     assert spoilt.tilt_deg == pytest.approx(TILT_DEG, abs=6)
     np.testing.assert_allclose(spoilt.growth, finder.growth, atol=0.1)
+
+
+def test_the_gland_is_seen_in_the_mr_and_followed_as_far_as_it_is_trusted(finder):
+    """Its centre is seen from a look that is beside it, and where the look is mirrored, too; a long step is cut."""
+    assert 0.2 < finder.gland.weight <= 0.25
+    rng = np.random.default_rng(7)
+    off, cut = [], 0
+    for seed in range(600, 612):
+        pair, exact = drawn_pair(seed)
+        picture, beside = Picture(pair.mr, pair.mr_box.grown(20)), rng.normal(0, 3, 3)
+        at = exact[0].centre_mm + beside
+        seen = np.mean([centre_seen(n, picture, at, np.eye(3), finder.mirror) for n in finder.gland.networks], axis=0)
+        off.append(beside + seen)
+        step = finder.gland.step(picture, at, np.eye(3), finder.mirror)
+        assert step == pytest.approx(finder.gland.weight * np.clip(seen - finder.gland.bias, -2, 2), abs=1e-6)
+        cut += (np.abs(seen - finder.gland.bias) > 2).any()
+    assert np.sqrt(np.mean(np.square(off))) < 1.8  # beside it by 3.0
+    assert cut
+    mirrored = np.diag([-1.0, 1.0, 1.0])
+    assert centre_seen(finder.gland.networks[0], picture, at, mirrored, 0) == pytest.approx(
+        mirrored @ centre_seen(finder.gland.networks[0], picture, at, np.eye(3), 0), abs=1e-3
+    )
+
+
+def test_a_network_that_saw_nothing_is_not_followed():
+    rng = np.random.default_rng(0)
+    noise = [Volume(rng.normal(0, 1, world().shape).astype(np.float32), world()) for _ in range(9)]
+    box = Box(np.array([-22.0, -19.0, -20.0]), np.array([22.0, 19.0, 20.0]))
+    boxes = [Box(box.low_mm + d, box.high_mm + d) for d in rng.normal(0, 6, (9, 3))]
+    sides = [sides_of(b, np.eye(3), 0.0) for b in boxes]
+    seen = learn_gland([Picture(v, b.grown(30)) for v, b in zip(noise, boxes, strict=True)], sides, 0, iterations=2)
+    assert seen.weight < 0.2
 
 
 def test_the_box_in_the_mr_may_be_missing(finder):

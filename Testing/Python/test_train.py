@@ -9,12 +9,16 @@ import pytest
 import SimpleITK as sitk
 import torch
 
+from MR2USProLib.cohorts.cohort import read_cohort
+from MR2USProLib.cohorts.start import started
 from MR2USProLib.cohorts.training import Learned
 from MR2USProLib.commands.train import _Kept, run
 from MR2USProLib.errors import Cancelled, InputError
 from MR2USProLib.pipeline import pairing
 from MR2USProLib.progress import SILENT, Progress
 from MR2USProLib.provenance import fingerprint
+from MR2USProLib.registration.finder import find
+from MR2USProLib.registration.finder_training import from_part
 from MR2USProLib.registration.transforms import write_transform
 from MR2USProLib.weights import Part, read_weights
 from small_cohort import write_cohort
@@ -60,6 +64,17 @@ def test_the_losses_are_a_table_and_a_picture(trained):
         assert len(rows[0]) > 3
         assert all(np.isfinite(float(row["total" if role == "registration" else "loss"])) for row in rows)
         assert (trained / f"losses_{role}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_eight_cases_with_labels_teach_a_finder_too(tmp_path):
+    cohort = write_cohort(tmp_path, 8, patients=8)
+    how = {**HOW, "translation": "none", "registration": "voxelmorph", "iterations": 1}
+    run(out=tmp_path / "out", cohort=cohort, **how)
+    finder = from_part(read_weights(tmp_path / "out" / "weights.safetensors").parts["finder"])
+    case = started(read_cohort(cohort)[0], preset="fast")
+    found = find(finder, case.mr, case.us, case.pair.initial, case.boxes[1], case.boxes[0])
+    assert found.recognised
+    assert 0 <= finder.gland.weight < 1
 
 
 def same_networks(one, other):

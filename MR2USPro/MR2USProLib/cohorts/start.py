@@ -81,7 +81,11 @@ def started(case: Case, *, preset: pipeline.Preset, initial: str = "none", seed:
 
 
 def learn_start(
-    cases: Sequence[Started], tested: Sequence[Started], seed: int = 0, progress: Progress = SILENT
+    cases: Sequence[Started],
+    tested: Sequence[Started],
+    iterations: int | None = None,
+    seed: int = 0,
+    progress: Progress = SILENT,
 ) -> Part:
     """What is known of where glands lie: the program's own finder, or what the boxes of a cohort teach.
 
@@ -91,8 +95,9 @@ def learn_start(
     Args:
         cases: to learn from.
         tested: those on which it will be tested.
-        seed: of how the boxes are moved.
-        progress: told about every pair.
+        iterations: of each network; as many as suit the cohort if not given.
+        seed: of all that is drawn at random.
+        progress: told about every step.
 
     Raises:
         InputError: too few of the cases have boxes.
@@ -107,7 +112,7 @@ def learn_start(
     own = own_finder()
     if serves(from_part(own), pairs, others):
         return own
-    return to_part(learn_finder(pairs, seed=seed, progress=progress))
+    return to_part(learn_finder(pairs, iterations=iterations, seed=seed, progress=progress))
 
 
 def found_start(case: Started, part: Part | None) -> Found:

@@ -267,8 +267,10 @@ class Study:
     def _learning_finder(self, n: int, method: Method) -> Callable[[Progress], None]:
         def work(progress: Progress) -> None:
             cases = self.training_cases(n)
-            begun = self._started_all([*cases, *self.folds[n]], progress.part(0.0, 0.5))
-            part = learn_start(begun[: len(cases)], begun[len(cases) :], self.plan.seed, progress.part(0.5, 1.0))
+            begun = self._started_all([*cases, *self.folds[n]], progress.part(0.0, 0.2))
+            part = learn_start(
+                begun[: len(cases)], begun[len(cases) :], self.plan.iterations, self.plan.seed, progress.part(0.2, 1.0)
+            )
             self.files.keep_network(n, str(method), "finder", part)
 
         return work

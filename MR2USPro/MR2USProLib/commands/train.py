@@ -62,7 +62,7 @@ def run(
         registration: ``anatomy-aware``, ``fsdiffreg``, ``diffusemorph`` or ``voxelmorph``.
         preset: size of the networks' grid.
         published: train a translation of the sizes and the schedule of UNSB's paper.
-        iterations: of either training; as many as suit the cohort if not given.
+        iterations: of every training; as many as suit the cohort if not given.
         initial: the start of cases without labels.
         seed: of the boxes and all networks.
         device: where the networks run.
@@ -124,7 +124,8 @@ def run(
         finder: Part | None = None
         if len(boxed) >= LEAST_PAIRS and not serves(from_part(own_finder()), boxed):
             with record.timed("finder"):
-                finder = to_part(learn_finder(boxed, seed=seed, progress=progress.named("Start")))
+                start = progress.named("Start")
+                finder = to_part(learn_finder(boxed, iterations=iterations, seed=seed, progress=start))
         _write(out, learned, finder, record, len(cases))
     return record
 

@@ -1,10 +1,11 @@
-"""The rigid start that needs no label: where two glands lie in roughly drawn boxes, and how one lies to the other.
+"""The start that needs no label: where two glands lie in roughly drawn boxes, and how one lies to the other.
 
 A box that a person draws in a hurry is some millimetres off on every side. What a gland looks like inside such boxes,
 averaged over a cohort, is not: the errors cancel. So a linear map from the picture in the box to the error of each of
-its six sides can be learned from drawn boxes alone (:mod:`.finder_training`), and takes much of the error back. The
-same cohort tells, by what both pictures have in common on average, by how much the probe is tilted against the MR's
-axes, which no single pair shows clearly.
+its six sides can be learned from drawn boxes alone (:mod:`.finder_training`), and takes much of the error back. In the
+MR, where the whole gland is seen, a small network learns from the same boxes to see it (:mod:`.gland_network`), and the
+middle is brought part of the way to the centre of what it sees. The same cohort tells, by what both pictures have in
+common on average, by how much the probe is tilted against the MR's axes, which no single pair shows clearly.
 
 A picture that looks like none of the cohort, in any orientation, is left where it is.
 """
@@ -14,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import permutations, product
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import SimpleITK as sitk
@@ -25,6 +26,9 @@ from ..volume import Volume
 from .boxes import Box
 from .quality import Ellipsoid, Glands
 from .transforms import as_affine
+
+if TYPE_CHECKING:
+    from .gland_network import GlandSight
 
 Array = NDArray[np.float64]
 
@@ -93,6 +97,7 @@ class Finder:
 
     Attributes:
         mr, us: of each modality.
+        gland: of where the centre of the gland is in the MR.
         growth: (3,), mean logarithm of the MR's size against the TRUS's.
         mirror: the axis along which the anatomy is its own mirror image (left to right).
         tilt_deg: rotation about that axis from the TRUS to the MR.
@@ -101,6 +106,7 @@ class Finder:
 
     mr: View
     us: View
+    gland: GlandSight
     growth: Array
     mirror: int
     tilt_deg: float
@@ -149,14 +155,24 @@ class Picture:
         first = np.rint(image.grid.to_index(self._grid.origin_mm)).astype(int)[::-1]
         part = image.array[tuple(slice(f, f + n) for f, n in zip(first, self._grid.shape, strict=True))]
         sigmas = [BLUR_MM / spacing for spacing in reversed(self._grid.spacing_mm)]
-        self._array = gaussian_filter(part.astype(np.float32), sigmas, mode="nearest")
+        sharp = part.astype(np.float32)
+        low, high = np.percentile(sharp, [1, 99])
+        self._sharp = np.clip((sharp - low) / (high - low + 1e-6) * 255, 0, 255).astype(np.uint8)  # a cohort is held
+        self._array = gaussian_filter(sharp, sigmas, mode="nearest")
 
     def at(self, points_mm: Array) -> Array:
-        """Grey levels at points (n, 3) of the TRUS's world; outside the image those of its border."""
+        """Smoothed grey levels at points (n, 3) of the TRUS's world; outside the image those of its border."""
+        return self._read(self._array, points_mm)
+
+    def sharp_at(self, points_mm: Array) -> Array:
+        """The same as they are, between 0 and 1."""
+        return self._read(self._sharp, points_mm) / 255
+
+    def _read(self, array: NDArray[np.float32] | NDArray[np.uint8], points_mm: Array) -> Array:
         from scipy.ndimage import map_coordinates
 
         index = self._grid.to_index(points_mm @ self._matrix.T + self._shift)
-        return map_coordinates(self._array, index[:, ::-1].T, order=1, mode="nearest")
+        return map_coordinates(array, index[:, ::-1].T, output=np.float32, order=1, mode="nearest")
 
     def features(self, sides: Sides, axes: Array, mirror: int | None = None) -> Array:
         """The picture in a box: its grey levels between their extremes, and against those around them.
@@ -263,6 +279,7 @@ def find(
         for view, picture, sides in zip((finder.mr, finder.us), pictures, (best.mr, best.us), strict=True)
     ]
     (mr_middle, mr_size), (us_middle, us_size) = (((s.low + s.high) / 2, s.high - s.low) for s in seen)
+    mr_middle = mr_middle + finder.gland.step(pictures[0], mr_middle, best.axes, finder.mirror)
     stretch = np.diag(stretched(mr_size, us_size))
     matrix = best.axes @ tilt(finder.tilt_deg, finder.mirror) @ stretch @ best.axes.T
     there, here = best.axes @ mr_middle, best.axes @ us_middle

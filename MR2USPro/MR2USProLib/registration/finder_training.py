@@ -2,7 +2,7 @@
 
 Every side of every box is moved at random, and a ridge regression learns to tell from the picture how far. The truth it
 learns is a drawn box, itself a few millimetres off, but never in the same direction twice: what is learned is right on
-average. It is solved in closed form, in seconds.
+average. It is solved in closed form, in seconds; the network for the MR (:mod:`.gland_network_training`) takes minutes.
 
 The tilt between the two images is the angle at which the edges of all pairs together coincide best, those of the glands
 and not of what surrounds them, which moves by itself; what a single pair says of it is too uncertain to be followed.
@@ -24,8 +24,10 @@ from ..volume import Volume
 from ..weights import Part, read_weights
 from .boxes import MARGIN_MM, Box
 from .finder import LEAST_LIKENESS, SAMPLES, Array, Finder, Picture, Sides, View, sides_of, stretched, swapped, tilt
+from .gland_network import GlandNetwork, GlandSight
+from .gland_network_training import PARTS, learn_gland
 
-METHOD = "ridge"
+METHOD = "ridge+gland-network"
 OWN = Path(__file__).with_name("finder.safetensors")
 """What boxes around the glands of 79 public pairs taught."""
 LEAST_PAIRS = 8
@@ -76,12 +78,15 @@ class BoxedPair:
         return BoxedPair(self.pictures, (one, other), self.fingerprint)
 
 
-def learn_finder(pairs: Sequence[BoxedPair], *, seed: int = 0, progress: Progress = SILENT) -> Finder:
+def learn_finder(
+    pairs: Sequence[BoxedPair], *, iterations: int | None = None, seed: int = 0, progress: Progress = SILENT
+) -> Finder:
     """Learn from a cohort whose images are all oriented alike.
 
     Args:
-        pairs: with their boxes.
-        seed: of the random drawings.
+        pairs: with their boxes; those of one patient follow each other.
+        iterations: of each network for the MR; as many as suit the cohort if not given.
+        seed: of the random drawings and the network.
         progress: told about every pair.
 
     Raises:
@@ -97,13 +102,21 @@ def learn_finder(pairs: Sequence[BoxedPair], *, seed: int = 0, progress: Progres
     rng = np.random.default_rng(seed)
     views = [
         _view([pair.pictures[n] for pair in pairs], [pair.sides[n] for pair in pairs], mirror, drawings, rng, part)
-        for n, part in enumerate((progress.part(0.0, 0.4), progress.part(0.4, 0.8)))
+        for n, part in enumerate((progress.part(0.0, 0.05), progress.part(0.05, 0.1)))
     ]
     sizes = np.array([[np.log(sides.high - sides.low) for sides in pair.sides] for pair in pairs])
     growth = (sizes[:, 0] - sizes[:, 1]).mean(axis=0)
     better = [pair.bettered(views[0], views[1], mirror) for pair in pairs]
-    angle = _tilt_deg(better, mirror, progress.part(0.8, 1.0))
-    return Finder(views[0], views[1], growth, mirror, angle, frozenset(pair.fingerprint for pair in pairs))
+    angle = _tilt_deg(better, mirror, progress.part(0.1, 0.15))
+    gland = learn_gland(
+        [pair.pictures[0] for pair in pairs],
+        [pair.sides[0] for pair in pairs],
+        mirror,
+        iterations=iterations,
+        seed=seed,
+        progress=progress.part(0.15, 1.0),
+    )
+    return Finder(views[0], views[1], gland, growth, mirror, angle, frozenset(pair.fingerprint for pair in pairs))
 
 
 def own_finder() -> Part:
@@ -132,11 +145,15 @@ def to_part(finder: Finder) -> Part:
         for name, view in (("mr", finder.mr), ("us", finder.us))
         for field in ("mean", "slope", "rest")
     }
+    for n, network in enumerate(finder.gland.networks):
+        tensors |= {f"gland.{n}.{name}": tensor.half() for name, tensor in network.state_dict().items()}
     settings = {
         "growth": finder.growth.tolist(),
         "mirror": finder.mirror,
         "tilt_deg": finder.tilt_deg,
         "seen": sorted(finder.seen),
+        "gland_bias_mm": finder.gland.bias.tolist(),
+        "gland_weight": finder.gland.weight,
     }
     return Part(METHOD, settings, tensors)
 
@@ -153,10 +170,15 @@ def from_part(part: Part) -> Finder:
             for name in ("mr", "us")
         )
         settings: Mapping[str, Any] = part.settings
+        gland = GlandSight(
+            [_network(part.tensors, n) for n in range(PARTS)],
+            np.array(settings["gland_bias_mm"], float),
+            settings["gland_weight"],
+        )
         growth, seen = np.array(settings["growth"], float), frozenset(settings["seen"])
-        finder = Finder(mr, us, growth, settings["mirror"], settings["tilt_deg"], seen)
+        finder = Finder(mr, us, gland, growth, settings["mirror"], settings["tilt_deg"], seen)
         fits = all(v.mean.shape == (2 * SAMPLES**3,) and v.slope.shape == (2 * SAMPLES**3, 6) for v in (mr, us))
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RuntimeError):  # the last one is torch's, for what does not fit a network
         fits = False
     if part.method != METHOD or not fits:
         raise InputError("The weights hold a finder that this program cannot use: train it anew with 'mr2us train'.")
@@ -174,6 +196,16 @@ def _recognised(finder: Finder, pair: BoxedPair) -> bool:
         for view, picture, sides in zip((finder.mr, finder.us), pair.pictures, pair.sides, strict=True)
     )
     return min(looks) >= LEAST_LIKENESS
+
+
+def _network(tensors: Mapping[str, Any], n: int) -> GlandNetwork:
+    """One of the networks among a part's tensors."""
+    begin = f"gland.{n}."
+    network = GlandNetwork()
+    network.load_state_dict(
+        {name.removeprefix(begin): v.float() for name, v in tensors.items() if name.startswith(begin)}
+    )
+    return network.eval()
 
 
 def _mirror(pairs: Sequence[BoxedPair]) -> int:
