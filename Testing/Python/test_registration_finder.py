@@ -17,7 +17,7 @@ from MR2USProLib.registration.finder_training import (
     serves,
     to_part,
 )
-from MR2USProLib.registration.gland_network import centre_seen
+from MR2USProLib.registration.gland_network import both_looks, centre_seen
 from MR2USProLib.registration.gland_network_training import learn_gland
 from MR2USProLib.volume import Grid, Volume
 from MR2USProLib.weights import Part, Weights, read_weights, write_weights
@@ -109,7 +109,8 @@ def test_the_gland_is_seen_in_the_mr_and_followed_as_far_as_it_is_trusted(finder
         pair, exact = drawn_pair(seed)
         picture, beside = Picture(pair.mr, pair.mr_box.grown(20)), rng.normal(0, 3, 3)
         at = exact[0].centre_mm + beside
-        seen = np.mean([centre_seen(n, picture, at, np.eye(3), finder.mirror) for n in finder.gland.networks], axis=0)
+        both = both_looks(picture, at, np.eye(3), finder.mirror)
+        seen = np.mean([centre_seen(n, both, finder.mirror) for n in finder.gland.networks], axis=0)
         off.append(beside + seen)
         step = finder.gland.step(picture, at, np.eye(3), finder.mirror)
         assert step == pytest.approx(finder.gland.weight * np.clip(seen - finder.gland.bias, -2, 2), abs=1e-6)
@@ -117,8 +118,8 @@ def test_the_gland_is_seen_in_the_mr_and_followed_as_far_as_it_is_trusted(finder
     assert np.sqrt(np.mean(np.square(off))) < 1.8  # beside it by 3.0
     assert cut
     mirrored = np.diag([-1.0, 1.0, 1.0])
-    assert centre_seen(finder.gland.networks[0], picture, at, mirrored, 0) == pytest.approx(
-        mirrored @ centre_seen(finder.gland.networks[0], picture, at, np.eye(3), 0), abs=1e-3
+    assert centre_seen(finder.gland.networks[0], both_looks(picture, at, mirrored, 0), 0) == pytest.approx(
+        mirrored @ centre_seen(finder.gland.networks[0], both_looks(picture, at, np.eye(3), 0), 0), abs=1e-3
     )
 
 

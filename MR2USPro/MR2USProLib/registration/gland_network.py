@@ -86,18 +86,34 @@ def look(picture: Picture, middle: Array, axes: Array) -> NDArray[np.float32]:
     return picture.sharp_at(middle + LATTICE_MM @ axes.T).reshape((VOXELS,) * 3).astype(np.float32)
 
 
-def centre_seen(network: GlandNetwork, picture: Picture, middle: Array, axes: Array, mirror: int) -> Array | None:
-    """Where the centre of the gland is along ``axes`` against the middle of the look, (3,) mm; None if none is seen.
+def both_looks(picture: Picture, middle: Array, axes: Array, mirror: int) -> tuple[Tensor, Tensor]:
+    """The picture and its mirror image as networks take them, (1, 1, 24, 24, 24) each.
+
+    Args:
+        picture: of the MR.
+        middle: (3,) mm, along the world.
+        axes: (3, 3), those of the lattice as columns.
+        mirror: which of them is mirrored.
+    """
+    straight, mirrored = (torch.from_numpy(look(picture, middle, axes * f))[None, None] for f in _flips(mirror))
+    return straight, mirrored
+
+
+def _flips(mirror: int) -> tuple[Array, Array]:
+    """What the axes are multiplied by to look straight, and mirrored."""
+    return np.ones(3), np.where(np.arange(3) == mirror, -1.0, 1.0)
+
+
+def centre_seen(network: GlandNetwork, both: tuple[Tensor, Tensor], mirror: int) -> Array | None:
+    """Where the centre of the gland is along the looks' axes, against their middle, (3,) mm; None if none is seen.
 
     It is the mean of what the picture and its mirror image say.
     """
     found = np.zeros(3)
-    for sign in (1.0, -1.0):
-        flip = np.ones(3)
-        flip[mirror] = sign
+    for seen, flip in zip(both, _flips(mirror), strict=True):
         with torch.no_grad():
-            seen = network(torch.from_numpy(look(picture, middle, axes * flip))[None, None]).sigmoid()
-        inside = np.clip((seen.numpy().ravel() - SURELY_OUTSIDE) / (SURELY_INSIDE - SURELY_OUTSIDE), 0.0, 1.0)
+            probability = network(seen).sigmoid().numpy().ravel()
+        inside = np.clip((probability - SURELY_OUTSIDE) / (SURELY_INSIDE - SURELY_OUTSIDE), 0.0, 1.0)
         if inside.sum() * VOXEL_MM**3 < LEAST_GLAND_ML * 1000:
             return None
         found += flip * (inside @ LATTICE_MM) / inside.sum() / 2
@@ -127,8 +143,9 @@ class GlandSight:
             axes: (3, 3), the axes as columns.
             mirror: the axis along which the anatomy is its own mirror image.
         """
-        looks = (centre_seen(network, picture, axes @ middle, axes, mirror) for network in self.networks)
-        seen = [centre for centre in looks if centre is not None]
+        both = both_looks(picture, axes @ middle, axes, mirror)
+        centres = (centre_seen(network, both, mirror) for network in self.networks)
+        seen = [centre for centre in centres if centre is not None]
         if not seen:
             return np.zeros(3)
         return self.weight * np.clip(np.mean(seen, axis=0) - self.bias, -LARGEST_STEP_MM, LARGEST_STEP_MM)

@@ -23,7 +23,7 @@ from torch.nn import functional
 
 from ..progress import SILENT, Progress
 from .boxes import JITTER_MM
-from .gland_network import LATTICE_MM, VOXELS, Array, GlandNetwork, GlandSight, centre_seen, look
+from .gland_network import LATTICE_MM, VOXELS, Array, GlandNetwork, GlandSight, both_looks, centre_seen, look
 
 if TYPE_CHECKING:
     from .finder import Picture, Sides
@@ -88,7 +88,8 @@ def learn_gland(
         )
         for n in mine:
             beside = rng.normal(0.0, BESIDE_MM, 3)
-            seen = centre_seen(network, pictures[n], (boxes[n].low + boxes[n].high) / 2 + beside, _AXES, mirror)
+            at = (boxes[n].low + boxes[n].high) / 2 + beside
+            seen = centre_seen(network, both_looks(pictures[n], at, _AXES, mirror), mirror)
             off += [beside + seen] if seen is not None else []
         networks.append(network)
     if 2 * len(off) < len(pictures):  # hardly ever anything seen
