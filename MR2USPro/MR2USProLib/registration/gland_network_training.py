@@ -18,8 +18,6 @@ import torch
 from numpy.typing import NDArray
 from scipy.ndimage import zoom
 from scipy.spatial.transform import Rotation
-from torch import Tensor
-from torch.nn import functional
 
 from ..progress import SILENT, Progress
 from .boxes import JITTER_MM
@@ -101,6 +99,9 @@ def learn_gland(
 def _learned(
     cases: Sequence[tuple[Picture, Sides]], mirror: int, iterations: int, rng: np.random.Generator, progress: Progress
 ) -> GlandNetwork:
+    from monai.losses import DiceCELoss
+
+    compare = DiceCELoss(sigmoid=True)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(rng.integers(2**31)))
         network = GlandNetwork()
@@ -117,7 +118,7 @@ def _learned(
             looks.append(_repainted(look(picture, middle, axes), rng))
             glands.append(_gland(sides, middle, axes))
         x, y = (torch.from_numpy(np.stack(v)[:, None].astype(np.float32)) for v in (looks, glands))
-        loss = _loss(network(x.contiguous(memory_format=torch.channels_last_3d)), y)
+        loss = compare(network(x.contiguous(memory_format=torch.channels_last_3d)), y)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -150,11 +151,3 @@ def _repainted(seen: NDArray[np.float32], rng: np.random.Generator) -> Array:
     noise = rng.standard_normal(seen.shape, dtype=np.float32)
     repainted: Array = painted + 0.12 * rng.uniform() * coil + 0.04 * noise
     return repainted
-
-
-def _loss(logits: Tensor, gland: Tensor) -> Tensor:
-    """Cross-entropy and Dice."""
-    seen = logits.sigmoid()
-    axes = (1, 2, 3, 4)
-    dice = 2 * (seen * gland).sum(axes) / (seen.sum(axes) + gland.sum(axes) + 1e-6)
-    return functional.binary_cross_entropy_with_logits(logits, gland) + 1 - dice.mean()
