@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from MR2USProLib.errors import InputError
+from MR2USProLib.errors import Cancelled, InputError
+from MR2USProLib.progress import Progress
 from MR2USProLib.reconstruction.filling import FillingCheck, bracket, fill_linear, fill_volume, planes_to_hide, psnr_db
 
 
@@ -53,6 +54,27 @@ def test_each_column_has_its_own_gap():
     measured[2] = False
     measured[2, 3, 3] = True  # the only voxel: every column takes it
     assert np.all(fill_linear(values, measured, np.ones((5, 6), bool)) == 77)
+
+
+def test_a_large_volume_is_filled_piece_by_piece_and_can_be_stopped_between_any_two():
+    shape = (9, 350, 200)
+    truth, measured = ramp(shape), stack([1, 4, 8], shape)
+    measured[:, 345:] = False  # these columns take what the last measured row has, from another piece
+    told = []
+    inside = np.ones(shape[1:], bool)
+    filled = fill_linear(
+        truth, measured, inside, progress=Progress(lambda stage, fraction, text: told.append(fraction))
+    )
+    np.testing.assert_allclose(filled[1:, :345], truth[1:, :345], atol=1e-3)
+    np.testing.assert_array_equal(filled[:, 345:], np.repeat(filled[:, 344:345], 5, axis=1))
+    assert told == sorted(told)
+    assert sum(0 < fraction < 0.9 for fraction in told) >= 3
+    for last in range(len(told)):
+        asked = iter(range(len(told) + 1))
+        with pytest.raises(Cancelled):
+            fill_linear(
+                truth, measured, inside, progress=Progress(cancelled=lambda left=asked, stop=last: next(left) >= stop)
+            )
 
 
 def test_nothing_missing_changes_nothing():

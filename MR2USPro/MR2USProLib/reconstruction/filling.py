@@ -23,6 +23,9 @@ Mask = NDArray[np.bool_]
 FEWEST_PLANES = 8
 """A network that learns from this volume alone needs some planes to learn from and some to be scored on."""
 
+AT_ONCE = 200_000
+"""Voxels that are interpolated in one go, whole columns: what they need fits the processor's cache."""
+
 
 @dataclass(frozen=True)
 class FillingCheck:
@@ -111,17 +114,15 @@ def fill_volume(
     if method != "dip":
         from .kriging import fill_kriging
 
-        def fill(seen: Mask, progress: Progress) -> GreyVolume:
-            if method == "kriging":
-                return fill_kriging(values, seen, inside, at, progress)
-            return fill_linear(values, seen, inside, at)
-
-        filled = fill(measured, progress.part(0.0, 0.5))
+        fill = fill_kriging if method == "kriging" else fill_linear
+        filled = fill(values, measured, inside, at, progress.part(0.0, 0.5))
         check = None
         if hidden:
-            seen, scored = _without(measured, hidden)
-            score = psnr_db(fill(seen, progress.part(0.5, 1.0)), values, scored)
-            check = _check(values, measured, inside, at, hidden, method, score)
+            score = None
+            if method == "kriging":
+                seen, scored = _without(measured, hidden)
+                score = psnr_db(fill_kriging(values, seen, inside, at, progress.part(0.5, 0.9)), values, scored)
+            check = _check(values, measured, inside, at, hidden, method, score, progress.part(0.9, 1.0))
         progress.report(1.0)
         return filled, check
 
@@ -133,11 +134,19 @@ def fill_volume(
             f"The deep image prior learns from the measured planes and needs at least {FEWEST_PLANES} of them, not "
             f"{count}: choose linear filling, or a video with more transverse frames."
         )
-    result = fill_dip(values, measured, inside, held_out=hidden, seed=seed, device=device, progress=progress)
-    return result.values, _check(values, measured, inside, at, hidden, method, max(result.held_out_psnr_db))
+    fitting, checking = progress.part(0.0, 0.98), progress.part(0.98, 1.0)
+    result = fill_dip(values, measured, inside, held_out=hidden, seed=seed, device=device, progress=fitting)
+    score = max(result.held_out_psnr_db)
+    return result.values, _check(values, measured, inside, at, hidden, method, score, checking)
 
 
-def fill_linear(values: GreyVolume, measured: Mask, inside: Mask, at: NDArray[np.floating] | None = None) -> GreyVolume:
+def fill_linear(
+    values: GreyVolume,
+    measured: Mask,
+    inside: Mask,
+    at: NDArray[np.floating] | None = None,
+    progress: Progress = SILENT,
+) -> GreyVolume:
     """Interpolate along k in each column of the fan, with the nearest measured voxel beyond the first and the last.
 
     Columns of the fan that no frame reached take the value of the nearest column that one did.
@@ -147,30 +156,46 @@ def fill_linear(values: GreyVolume, measured: Mask, inside: Mask, at: NDArray[np
         measured: (k, j, i) voxels that a transverse frame wrote.
         inside: (j, i) or (k, j, i) the fan.
         at: (k,) where the data of each slice really lie, in slices; in their middles where not given.
+        progress: told about every few rows, and every slice.
 
     Returns:
         The filled volume (k, j, i), measured voxels verbatim and 0 outside the fan.
 
     Raises:
         InputError: nothing was measured inside the fan.
+        Cancelled: the user asked to stop.
     """
     values, measured, inside = checked(values, measured, inside)
-    where = places(measured, at)
+    where, (count, rows, columns) = places(measured, at), measured.shape
+    filled = np.empty(measured.shape, np.float32)
+    height = max(AT_ONCE // (count * columns), 1)
+    for n in progress.part(0.0, 0.9).steps(-(-rows // height), "Interpolating between the planes"):
+        some = np.s_[:, n * height : (n + 1) * height]
+        filled[some] = _interpolated(values[some], measured[some], where)
+    reached = measured.any(axis=0)
+    missing = inside.any(axis=0) & ~reached
+    if missing.any():
+        from scipy.ndimage import distance_transform_edt
+
+        nearest = distance_transform_edt(~reached, return_distances=False, return_indices=True)
+        row, column = (index[missing] for index in nearest)
+    for k in progress.part(0.9, 1.0).steps(count, "Interpolating between the planes"):
+        if missing.any():
+            filled[k][missing] = filled[k, row, column]
+        filled[k][~inside[k]] = 0
+    return filled
+
+
+def _interpolated(values: GreyVolume, measured: Mask, where: NDArray[np.float64]) -> GreyVolume:
+    """Columns (k, j, i) between and beyond what was measured in each; any value in those without a measured voxel."""
     before, after = bracket(measured)
     count = len(measured)
     before, after = np.where(before < 0, after, before), np.where(after == count, before, after)
-    reached = before[0] < count
-    first = np.take_along_axis(values, np.minimum(before, count - 1), axis=0)
-    last = np.take_along_axis(values, np.clip(after, 0, count - 1), axis=0)
-    start, end = where[np.minimum(before, count - 1)], where[np.clip(after, 0, count - 1)]
+    before, after = np.minimum(before, count - 1), np.clip(after, 0, count - 1)
+    first, last = (np.take_along_axis(values, at, axis=0) for at in (before, after))
+    start, end = where[before], where[after]
     weight = np.clip((where[:, None, None] - start) / np.maximum(end - start, 1e-3), 0, 1).astype(np.float32)
-    filled = np.where(measured, values, first + weight * (last - first))
-    if not reached[inside.any(axis=0)].all():
-        from scipy.ndimage import distance_transform_edt
-
-        row, column = distance_transform_edt(~reached, return_distances=False, return_indices=True)
-        filled = filled[:, row, column]
-    return np.where(inside, filled, np.float32(0)).astype(np.float32)
+    return np.where(measured, values, first + weight * (last - first))
 
 
 def bracket(known: Mask) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
@@ -224,15 +249,15 @@ def _check(
     at: NDArray[np.floating] | None,
     hidden: tuple[int, ...],
     method: Fill,
-    score_db: float,
+    score_db: float | None,
+    progress: Progress,
 ) -> FillingCheck:
-    """Score linear interpolation on the planes hidden from it, beside what another way reached on them."""
+    """Score linear interpolation on the planes hidden from it, beside what another way reached on them, if any did."""
     seen, scored = _without(measured, hidden)
-    linear = psnr_db(fill_linear(values, seen, inside, at), values, scored)
+    linear = psnr_db(fill_linear(values, seen, inside, at, progress), values, scored)
     missing = np.flatnonzero(~measured.any(axis=(1, 2)) & inside.any(axis=(1, 2)))
-    return FillingCheck(
-        hidden, linear, method, score_db, _mean_gap(seen, np.asarray(hidden)), _mean_gap(measured, missing)
-    )
+    gaps = _mean_gap(seen, np.asarray(hidden)), _mean_gap(measured, missing)
+    return FillingCheck(hidden, linear, method, linear if score_db is None else score_db, *gaps)
 
 
 def _mean_gap(measured: Mask, planes: NDArray[np.integer]) -> float:

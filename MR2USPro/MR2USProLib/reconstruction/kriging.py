@@ -51,7 +51,7 @@ def fill_kriging(
     """
     values, measured, inside = checked(values, measured, inside)
     where = places(measured, at)
-    filled = fill_linear(values, measured, inside, at)
+    filled = fill_linear(values, measured, inside, at, progress.part(0.0, 0.3))
     known = np.flatnonzero(measured.any(axis=(1, 2)))
     wanted = np.flatnonzero((inside & ~measured).any(axis=(1, 2)))
     wanted = wanted[(wanted > known[0]) & (wanted < known[-1])]
@@ -59,7 +59,7 @@ def fill_kriging(
         return filled
     result = filled.copy()
     fan = np.logical_or.reduce(inside)
-    for k, guess in guesses(filled, known, wanted, where, fan, progress):
+    for k, guess in guesses(filled, known, wanted, where, fan, progress.part(0.3, 1.0)):
         result[k] = np.where(measured[k] | ~inside[k], filled[k], guess.clip(0, 255))
     return result
 
@@ -80,13 +80,13 @@ def guesses(
         wanted: slices k that are guessed.
         where: (k,) places of all slices, in slices.
         fan: (j, i) columns from which the covariance is learned.
-        progress: told before every slice.
+        progress: told about what is learned, and before every slice.
 
     Yields:
         The slice k and its guess (j, i), which may go a little beyond the known values.
     """
-    model = fitted(values, known, where, fan)
-    for step in progress.steps(len(wanted), "Kriging the planes between"):
+    model = fitted(values, known, where, fan, progress.part(0.0, 0.3))
+    for step in progress.part(0.3, 1.0).steps(len(wanted), "Kriging the planes between"):
         k = int(wanted[step])
         others = known[known != k]
         after = int(np.searchsorted(others, k))
@@ -96,7 +96,11 @@ def guesses(
 
 
 def fitted(
-    values: GreyVolume, known: NDArray[np.integer], where: NDArray[np.floating], fan: Mask
+    values: GreyVolume,
+    known: NDArray[np.integer],
+    where: NDArray[np.floating],
+    fan: Mask,
+    progress: Progress = SILENT,
 ) -> tuple[float, float]:
     """The covariance with which each known slice is best guessed from the known slices around it.
 
@@ -108,6 +112,7 @@ def fitted(
         known: slices k, at least three.
         where: (k,) their places, in slices.
         fan: (j, i) columns to compare.
+        progress: told about every covariance that is tried.
 
     Returns:
         The nugget (noise) as a part of the variance, and the range in slices of a Matérn covariance of smoothness 3/2,
@@ -133,7 +138,8 @@ def fitted(
         return total
 
     candidates = [(nugget, float(reach)) for nugget in NUGGETS for reach in RANGES * spacing]
-    return min(candidates, key=lambda model: error(*model))
+    errors = [error(*candidates[n]) for n in progress.steps(len(candidates), "Learning how the planes go over")]
+    return candidates[int(np.argmin(errors))]
 
 
 def _weights(places: NDArray[np.floating], target: float, nugget: float, reach: float) -> NDArray[np.float64]:
