@@ -302,6 +302,16 @@ def test_a_device_that_does_not_work_is_replaced_and_told(tmp_path):
         pytest.skip("this machine has a CUDA device")
     assert trouble == "PyTorch finds no CUDA device"
     assert working_device("auto") == ("cpu", "")
+    nothing = str(tmp_path / "nothing.nrrd")
+    files = {"fill": {"transverse": nothing, "positions": nothing}, "translate": {"mr": nothing, "us": nothing}}
+    told = {}
+    for kind, given in files.items():
+        run = Run(kind, {**given, "device": "cuda"}, tmp_path / kind)
+        with pytest.raises(JobFailed, match=r"nothing\.nrrd does not exist"):
+            run.wait()
+        told[kind] = run.notice
+    # Kriging has no network, which a device would matter to.
+    assert told == {"fill": "", "translate": "PyTorch finds no CUDA device: this runs on the CPU instead."}
 
 
 def test_killing_a_run_ends_it_at_once(tmp_path):

@@ -206,14 +206,20 @@ def test_steps_refuse_what_is_not_of_one_exam(steps, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_looking_at_an_exam_does_not_wait_for_torch(exam, tmp_path):
+def test_no_step_without_a_network_waits_for_torch(exam, steps, tmp_path):
     code = f"""
 import sys
 from pathlib import Path
-from MR2USProLib.commands import inspect, read, stitch
-exam, out = Path({str(exam)!r}), Path({str(tmp_path)!r})
+from MR2USProLib.commands import fill, inspect, read, stitch
+exam, out, done = Path({str(exam)!r}), Path({str(tmp_path)!r}), Path({str(steps[0])!r})
 inspect.run(out=out, video=exam / "screen.nrrd")
 read.run(out=out / "read", video=exam / "screen.nrrd")
+fill.run(
+    out=out / "fill",
+    transverse=done / "read" / "transverse.nrrd",
+    positions=done / "stitch" / "positions.csv",
+    voxel_mm=2.0,
+)
 assert "torch" not in sys.modules, "torch"
 assert "matplotlib" not in sys.modules, "matplotlib"
 """

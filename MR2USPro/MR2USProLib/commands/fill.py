@@ -62,10 +62,15 @@ def run(
         InputError: the files cannot be read or do not belong together, a volume cannot be made of them, or ``out``
             cannot be written.
     """
-    from ..devices import prepare
+    from ..devices import limit_threads, prepare
     from ..reconstruction.mosaic import read_positions
     from ..video.exam import read_stack
 
+    place = "cpu"
+    if method == "dip":
+        place = prepare(device, threads)
+    else:
+        limit_threads(threads)  # without torch, which takes seconds to import
     with staged(Path(out)) as folder:
         progress.named("Read").report(0.0)
         frames, spacing_mm = read_stack(Path(transverse))
@@ -87,7 +92,7 @@ def run(
             extent_mm=extent_mm,
             plane_offset_mm=plane_offset_mm,
             seed=seed,
-            device=prepare(device, threads),
+            device=place,
             progress=progress,
         )
         write(folder, result)

@@ -27,7 +27,6 @@ GRACE_SECONDS = 1.2
 
 PREVIEW_SECONDS = 2.0
 PREVIEW_FILE = "preview.nrrd"
-USES_TORCH = ("fill", "register")
 
 
 def main() -> None:
@@ -65,7 +64,7 @@ def _stop_when_input_ends(stop: threading.Event) -> None:
 
 
 def _work(job: Job, lines: EventLines, cancelled: Callable[[], bool]) -> None:
-    if job.kind in USES_TORCH:
+    if _runs_a_network(job):
         from ..devices import working_device
 
         device, trouble = working_device(job.parameters.get("device", "auto"))
@@ -78,6 +77,16 @@ def _work(job: Job, lines: EventLines, cancelled: Callable[[], bool]) -> None:
     results = job.run(progress=progress)
     progress.report(1.0)
     job.conclude(results)
+
+
+def _runs_a_network(job: Job) -> bool:
+    """Whether it matters which device computes; looking for one imports torch, which takes seconds."""
+    given = job.parameters
+    if job.kind == "fill":
+        return given.get("method") == "dip"
+    if job.kind == "stitch":
+        return bool(given.get("loftr_weights"))
+    return job.kind in ("translate", "register")
 
 
 class _Previews:
