@@ -113,7 +113,9 @@ def test_a_turn_and_a_bend_are_found_across_modalities(followed):
     assert found.structure.agreement > 0.5
     assert found.structure.disagreement_mm < 1
     assert off_mm(found.displacement, truth) < 0.5
-    assert len(found.history["structure"]) > 3
+    for losses in (found.history["coarse structure"], found.history["fine structure"]):
+        assert len(losses) > 1
+        assert losses == sorted(losses, reverse=True)
 
 
 def test_it_does_not_fold_and_is_inverted(followed):

@@ -127,13 +127,13 @@ def register_by_self_similarity(
     apart_mm = _distance_mm(flow, *(fitted.parameters for fitted in halves))
     disagreement = float(apart_mm[tuple(slice(n // 4, n - n // 4) for n in small)].mean())
     mean = np.mean([fitted.parameters for fitted in halves], axis=0)
-    history: list[float] = []
+    history: dict[str, list[float]] = {}
     parameters = np.concatenate([mean, np.zeros((3, flow.knots))], axis=1)
 
     shared = disagreement <= MOST_DISAGREEMENT_MM
-    for description, steps, share in (
-        (coarse, COARSE_STEPS, progress.part(0.45, 0.65)),
-        (fine, FINE_STEPS, progress.part(0.65, 0.95)),
+    for looked_at, description, steps, share in (
+        ("coarse structure", coarse, COARSE_STEPS, progress.part(0.45, 0.65)),
+        ("fine structure", fine, FINE_STEPS, progress.part(0.65, 0.95)),
     ):
         if shared:
             comparison = Comparison(flow, description, weight, volume)
@@ -145,7 +145,7 @@ def register_by_self_similarity(
                 lambda now: on_field(partial(_field, flow, now, shape)),
             )
             parameters = fitted.parameters
-            history += fitted.history
+            history[looked_at] = list(fitted.history)
     there = flow.displacement(parameters)
     agreement = _agreement(warp(fine[0], there), fine[1], weight)
     followed = shared and agreement >= LEAST_AGREEMENT
@@ -159,7 +159,7 @@ def register_by_self_similarity(
     return FittedDeformation(
         _field(flow, parameters, shape),
         _field(flow, -parameters, shape),
-        {"structure": history},
+        history,
         _resampled(torch.from_numpy(error_mm)[None, None], shape)[0, 0].numpy(),
         structure,
     )
