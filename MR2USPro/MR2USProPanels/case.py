@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import slicer
@@ -176,18 +177,25 @@ def setCurrentCase(case: Case) -> None:
 
 def removeCase(case: Case) -> None:
     """Remove a case with all of its nodes from the scene, but for those that another case uses too."""
+    from .carrying import carriedFrom
+
     others = {
         node.GetID() for other in cases() if other.parameterNode is not case.parameterNode for node in nodesOf(other)
     }
-    removeNodes(*(node for node in nodesOf(case) if node.GetID() not in others), case.parameterNode)
+    own = [node for node in nodesOf(case) if node.GetID() not in others]
+    removeNodes(*(carriedFrom(node) for node in own), *own, case.parameterNode)
 
 
 def nodesOf(case: Case) -> list[Any]:
-    """Every node that a case refers to, once."""
-    node, found = case.parameterNode, {}
+    """Every node that a case refers to, once; charts with their lines and tables."""
+    return list({node.GetID(): node for node in _referred(case.parameterNode)}.values())
+
+
+def _referred(node: Any) -> Iterator[Any]:
     for role in (node.GetNthNodeReferenceRole(n) for n in range(node.GetNumberOfNodeReferenceRoles())):
         for n in range(node.GetNumberOfNodeReferences(role)):
             referred = node.GetNthNodeReference(role, n)
             if referred is not None:
-                found[referred.GetID()] = referred
-    return list(found.values())
+                yield referred
+                if referred.IsA("vtkMRMLPlotChartNode") or referred.IsA("vtkMRMLPlotSeriesNode"):
+                    yield from _referred(referred)

@@ -12,6 +12,7 @@ from slicer.i18n import tr as _
 from .case import Case, cases, currentCase, newCase, removeCase, setCurrentCase
 from .jobRow import JobRow
 from .jobRunner import Callbacks
+from .reconstructed import isPresent
 from .section import Section
 from .telling import told
 
@@ -29,7 +30,7 @@ class CaseSection(Section):
         super().__init__("Case", logic)
         self.onCaseChosen: Callable[[], None] = lambda: None
         self._listed: list[Case] = []
-        self.row = JobRow(self.ui.sampleBox.layout(), logic.runner)
+        self.row: JobRow = JobRow(self.ui.sampleBox.layout(), logic.runner)
         self.row.onRun = self._onSimulate
         self.row.offer(_("Simulated exam"), True, _("Simulate an exam with known truth on this machine, and load it."))
         self.ui.caseComboBox.connect("activated(int)", self._onChosen)
@@ -52,7 +53,8 @@ class CaseSection(Section):
         box.currentIndex = names.index(self.case.parameterNode.GetID())
         box.blockSignals(wasBlocked)
         self.ui.nameEdit.text = self.case.parameterNode.GetName()
-        self.ui.sampleBox.visible = self.case.sagittalFrames is None and self.case.mr is None
+        empty = self.case.sagittalFrames is None and self.case.mr is None
+        self.ui.sampleBox.visible = empty or self.logic.runner.busy
 
     def _onChosen(self, index: int) -> None:
         setCurrentCase(self._listed[index])
@@ -91,6 +93,8 @@ class CaseSection(Section):
         self.logic.simulateExam(callbacks=Callbacks(onDone=lambda exam: self._onSimulated(case, exam)))
 
     def _onSimulated(self, case: Case, exam: Any) -> None:
+        if not isPresent(case) or case.mr is not None or case.sagittalFrames is not None:
+            case = newCase(_("Simulated exam"))  # what was chosen meanwhile stays
         exam.putInto(case)
         self.onCaseChosen()
 

@@ -60,7 +60,7 @@ class ExamSection(Section):
         self.ui.showBoxesButton.connect("clicked(bool)", self._onShowBoxes)
         self.ui.exchangeButton.connect("clicked(bool)", self._onExchange)
         self._ruler = PixelRuler(self.ui.measureButton, self.ui.lengthBox, self._onMeasured)
-        self.row = JobRow(self.ui.jobArea.layout(), logic.runner)
+        self.row: JobRow = JobRow(self.ui.jobArea.layout(), logic.runner)
         self.row.onRun = self._onRun
         self._boxTags: list[tuple[Any, int]] = []
         self._sceneTag = slicer.mrmlScene.AddObserver(slicer.vtkMRMLScene.NodeAddedEvent, self.changed)
@@ -73,7 +73,6 @@ class ExamSection(Section):
 
     def setCase(self, case: Case | None) -> None:
         """Show another case, or none."""
-        self.row.showFor(case)
         self._ruler.setPicture(None)
         super().setCase(case)
         self._followBoxes()

@@ -44,18 +44,13 @@ class FillSection(Section):
             },
             self._onMethod,
         )
-        self.row = JobRow(self.ui.jobArea.layout(), logic.runner)
+        self.row: JobRow = JobRow(self.ui.jobArea.layout(), logic.runner)
         self.row.onRun = self._onRun
         self.ui.showTrusButton.connect("clicked(bool)", self._onShowTrus)
         self.ui.showSparseButton.connect("clicked(bool)", self._onShowSparse)
         self.ui.outlinesBox.connect("toggled(bool)", self._onOutlines)
         self.ui.measuredBox.connect("toggled(bool)", self._onMeasured)
         self.ui.drawBoxButton.connect("clicked(bool)", self._onDrawBox)
-
-    def setCase(self, case: Case | None) -> None:
-        """Show another case, or none."""
-        self.row.showFor(case)
-        super().setCase(case)
 
     def done(self) -> bool:
         """Whether there is a volume of the present stitching."""

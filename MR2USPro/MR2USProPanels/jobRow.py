@@ -70,11 +70,11 @@ class JobRow:
     def start(self, begin: Callable[[], None]) -> None:
         """Call what starts a job, and show that job in this row."""
         before = self._runner.current
-        try:
-            begin()
-        except InputError as error:
-            self.tell(forPanel(str(error)))
-            return
+        with slicer.util.tryWithErrorDisplay(_("The job was not started.")):
+            try:
+                begin()
+            except InputError as error:
+                self.tell(forPanel(str(error)))
         if self._runner.current is not before:
             self._own = self._runner.current
         self.refresh()

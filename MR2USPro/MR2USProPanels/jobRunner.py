@@ -6,6 +6,7 @@ import logging
 import shutil
 import sys
 import tempfile
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any, TypeVar
 
 import qt
 import slicer
+from slicer.i18n import tr as _
 
 from MR2USProLib.errors import InputError
 from MR2USProLib.jobs.run import Event, JobFailed, Run, State
@@ -180,12 +182,18 @@ class JobRunner:
             callbacks.onFailed(JobFailed(run.message, run.failure, run.job.folder))
         else:
             try:
-                result = loadAndRemove(run, self._load)
+                callbacks.onDone(loadAndRemove(run, self._load))
             except InputError as error:
-                run.state, run.message = State.FAILED, str(error)
-                callbacks.onFailed(error)
-                return
-            callbacks.onDone(result)
+                self._fail(run, callbacks, str(error))
+            except Exception as error:  # a fault of ours, of which the user would hear nothing from a timer's slot
+                logging.exception("MR2USPro: %s could not be shown.", run.job.kind)
+                run.log = [*run.log, *traceback.format_exc().splitlines()]
+                text = _("A fault of the program kept the result out of the scene ({error}): please report it.")
+                self._fail(run, callbacks, text.format(error=error or type(error).__name__))
+
+    def _fail(self, run: Run, callbacks: Callbacks, message: str) -> None:
+        run.state, run.message = State.FAILED, message
+        callbacks.onFailed(JobFailed(message, "fault", run.job.folder))
 
 
 def loadAndRemove(run: Run, load: Callable[[Run], T]) -> T:

@@ -8,10 +8,11 @@ from typing import Any
 import ctk
 import qt
 import slicer
+import vtk
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
 from slicer.util import VTKObservationMixin
 
-from .case import currentCase
+from .case import ATTRIBUTE, currentCase
 from .section import Section
 
 
@@ -53,6 +54,7 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self._onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self._onSceneChanged)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self._onSceneChanged)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeRemovedEvent, self._onNodeRemoved)
 
     def enter(self) -> None:
         """Show the current case."""
@@ -85,6 +87,11 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _onSceneChanged(self, caller: Any, event: Any) -> None:
         # Not at once: selectors may hear of the scene's nodes after this, and a scene that is opened is closed first.
         self._soon.start()
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)  # type: ignore[untyped-decorator]
+    def _onNodeRemoved(self, caller: Any, event: Any, node: Any) -> None:
+        if node.GetAttribute(ATTRIBUTE):  # a case, which may be the one that is shown
+            self._soon.start()
 
     def _onSoon(self) -> None:
         if self._entered:

@@ -74,7 +74,7 @@ class RegisterSection(Section):
             },
             lambda key: self._set("preset", key),
         )
-        self.row = JobRow(self.ui.runBox.layout(), logic.runner)
+        self.row: JobRow = JobRow(self.ui.runBox.layout(), logic.runner)
         self.row.onRun = self._onRun
         environment().watchers.append(self.changed)
         self.ui.lossesButton.connect("toggled(bool)", self._onShowLosses)

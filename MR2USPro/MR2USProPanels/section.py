@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import qt
 import slicer
 import vtk
 
 from .case import Case
+
+if TYPE_CHECKING:
+    from .jobRow import JobRow
 
 UI = Path(__file__).resolve().parents[1] / "Resources" / "UI"
 
@@ -26,11 +29,13 @@ class Section:
         ui: its named child widgets.
         logic: what does the work.
         case: what is shown; None before :meth:`setCase`.
+        row: where its job is started and seen; None where it has none.
         isChecked: whether the section shows a result that is to be looked at before going on.
     """
 
     title = ""
     isChecked = False
+    row: JobRow | None = None
 
     def __init__(self, uiName: str, logic: Any) -> None:
         self.logic = logic
@@ -49,6 +54,8 @@ class Section:
         """Show another case, or none."""
         self._letGo()
         self.case = case
+        if self.row is not None:
+            self.row.showFor(case)
         if case is not None:
             self._guiTag = case.connectGui(self.ui)
             self._nodeTag = case.parameterNode.AddObserver(vtk.vtkCommand.ModifiedEvent, self.changed)
@@ -85,5 +92,5 @@ class Section:
         self._guiTag = self._nodeTag = None
 
     def _refreshNow(self) -> None:
-        if self.case is not None:
+        if self.case is not None and slicer.mrmlScene.IsNodePresent(self.case.parameterNode):
             self.refresh()

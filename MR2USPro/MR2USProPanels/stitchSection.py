@@ -54,7 +54,7 @@ class StitchSection(Section):
         self.ui.weightsPath.nameFilters = (_("Weights") + " (*.ckpt *.pth *.pt *.safetensors)", _("All files") + " (*)")
         self.ui.weightsPath.currentPath = loftrWeights()
         self.ui.weightsPath.connect("currentPathChanged(QString)", self._onWeights)
-        self.row = JobRow(self.ui.jobArea.layout(), logic.runner)
+        self.row: JobRow = JobRow(self.ui.jobArea.layout(), logic.runner)
         self.row.onRun = self._onRun
         header = self.ui.framesTable.horizontalHeader()
         for column in range(3):
@@ -69,11 +69,6 @@ class StitchSection(Section):
         self.ui.excludeButton.connect("clicked(bool)", self._onExclude)
         self.ui.pinButton.connect("clicked(bool)", self._onPin)
         self.ui.showMapButton.connect("clicked(bool)", self._onShowMap)
-
-    def setCase(self, case: Case | None) -> None:
-        """Show another case, or none."""
-        self.row.showFor(case)
-        super().setCase(case)
 
     def done(self) -> bool:
         """Whether the frames are stitched, with all that the user decided about them."""

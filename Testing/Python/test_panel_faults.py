@@ -45,7 +45,8 @@ def panel(slicerApp, tmp_path):
     put_into(found.case)
     slicerApp.process(0.05)
     yield found
-    found.widget.logic.runner.current.remove()  # what a job that failed left for its user
+    if found.widget.logic.runner.current is not None:
+        found.widget.logic.runner.current.remove()  # what a job that failed left for its user
 
 
 @pytest.fixture
@@ -120,3 +121,34 @@ def test_a_worker_that_still_runs_when_the_scene_is_closed(panel, worker):
     put_into(panel.case)
     panel.app.process(0.1)
     assert is_idle(panel)
+
+
+def spoiled(words):
+    def fail(*_values):
+        raise RuntimeError(words)
+
+    return fail
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the scripts are started by their first line")
+def test_results_that_cannot_be_loaded(panel, worker, monkeypatch):
+    worker("json.dump({'kind': 'stitch', 'results': {}, 'files': []}, open(folder + '/manifest.json', 'w'))")
+    monkeypatch.setattr("MR2USReconstruct.loadStitching", spoiled("the table has no such column"))
+    panel.press(panel.stitch)
+    panel.look("not-loaded")
+    assert "the table has no such column" in message(panel.stitch)
+    assert is_idle(panel)
+    row = vars(panel.stitch.row)["ui"]
+    row.showLogButton.click()
+    assert "RuntimeError" in row.logText.plainText
+
+
+def test_a_fault_before_the_worker_starts(panel, monkeypatch):
+    monkeypatch.setattr("MR2USReconstruct.volumeToFile", spoiled("cannot write such pixels"))
+    button(panel.stitch).click()
+    panel.app.process(0.05)
+    assert any("cannot write such pixels" in text for level, text in panel.app.messages if level == "error")
+    assert len(panel.app.errors) == 1  # the console has it, too
+    panel.app.errors.clear()
+    assert is_idle(panel)
+    assert not panel.left

@@ -1,0 +1,123 @@
+"""Cases, nodes and panels that go while something else still needs them."""
+
+import pytest
+
+from reconstruct_panel import nodes
+from register_panel import markups
+
+
+def current():
+    from MR2USProPanels.case import currentCase
+
+    return currentCase()
+
+
+@pytest.fixture
+def widgets(slicerApp):
+    """Widgets of the sections of the guided exam, by heading."""
+    found = slicerApp.openModule("MR2USPro")
+    return {section.title: vars(section)["ui"] for section in found.sections}
+
+
+class Volumes:
+    """Volumes that are not empty, as an MR and a TRUS that somebody has loaded."""
+
+    def __new__(cls, *names):
+        import numpy as np
+
+        from MR2USProLib.mrml import volume_node
+        from MR2USProLib.volume import Grid, Volume
+
+        grid = Grid((6, 7, 8))
+        return [volume_node(Volume(np.arange(336, dtype=np.float32).reshape(grid.shape), grid), name) for name in names]
+
+
+def test_a_case_that_is_deleted_elsewhere_leaves_the_panel(slicerApp, widgets):
+    """As in the module Data, where cases are listed."""
+    import slicer
+
+    from MR2USProPanels.case import newCase
+
+    first, second = current(), newCase("Second")
+    slicer.modules.MR2USProWidget.showCurrentCase()
+    slicer.mrmlScene.RemoveNode(second.parameterNode)
+    slicerApp.process(0.05)
+    assert widgets["Case"].caseComboBox.count == 1
+    assert widgets["Case"].nameEdit.text == first.parameterNode.GetName()
+    widgets["Align"].showStartCheckBox.checked = False
+    assert not first.showStart
+
+
+def test_a_reloaded_panel_shows_the_case(slicerApp):
+    import slicer
+
+    slicerApp.openModule("MR2USRegister")
+    (mr,) = Volumes("Müller")
+    slicer.modules.MR2USRegisterWidget.onReload()
+    slicerApp.process(0.05)
+    again = slicer.modules.MR2USRegisterWidget
+    align = vars(again.sections[0])["ui"]
+    align.mrSelector.setCurrentNode(mr)
+    slicerApp.process(0.05)
+    assert current().mr is mr
+    assert align.useButton.text == "Choose the TRUS volume"
+
+
+def test_a_removed_case_leaves_nothing_of_its_own(slicerApp, widgets):
+    from MR2USProPanels.carrying import SOURCE
+    from MR2USProPanels.case import removeCase
+    from MR2USProPanels.lossPlot import LossPlot
+    from MR2USProPanels.positionsChart import chartNode, suspectsNode
+    from MR2USProPanels.targetsSection import TARGETS
+
+    before = nodes()
+    case = current()
+    suspects = [{"frame": 1, "position_mm": 2.0, "status": "ok", "reason": "faint"}]
+    case.suspects = suspectsNode(suspects, "Suspect frames")
+    case.positions = suspectsNode(suspects, "Positions")
+    case.chart = chartNode(case.positions, suspects, "Course")
+    plot = LossPlot()
+    for n in range(3):
+        plot.add("Register", n / 3, {"loss": 3.0 - n})
+    case.losses = plot.chart
+    case.mr, case.trus = Volumes("MR", "TRUS")
+    target, copy = markups("Lesion", [[1, 2, 3]]), markups("Lesion on TRUS", [[1, 2, 3]])
+    copy.SetNodeReferenceID(SOURCE, target.GetID())
+    case.parameterNode.AddNodeReferenceID(TARGETS, target.GetID())
+    removeCase(case)
+    assert nodes() == [node for node in before if node[1] != "Case"]
+
+
+def test_what_failed_in_one_case_is_not_told_in_another(registerPanel, monkeypatch, slicerApp):
+    from MR2USProPanels.case import newCase
+
+    monkeypatch.setattr("MR2USProPanels.jobRunner.workerPython", lambda: "no-such-python")
+    registerPanel.case.mr, registerPanel.case.trus = Volumes("MR", "TRUS")
+    slicerApp.process(0.05)
+    registerPanel.run.click()
+    slicerApp.waitUntil(lambda: not registerPanel.logic.runner.busy, 20)
+    slicerApp.process(0.05)
+    registerPanel.logic.runner.current.remove()
+    assert registerPanel.row.messageLabel.visible
+    assert "could not be started" in registerPanel.row.messageLabel.text
+    newCase("Other")
+    registerPanel.widget.showCurrentCase()
+    slicerApp.process(0.05)
+    assert not registerPanel.row.messageLabel.visible
+
+
+def test_a_sample_does_not_push_out_what_was_chosen_meanwhile(slicerApp, widgets, tmp_path):
+    import slicer
+
+    from MR2USPro import SimulatedExam
+
+    panel = slicer.modules.MR2USProWidget
+    case = current()
+    chosen, simulated = Volumes("Chosen", "MR")
+    case.mr = chosen
+    slicerApp.process(0.05)
+    segmentations = [slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode") for _ in range(2)]
+    panel.caseSection._onSimulated(case, SimulatedExam(tmp_path, simulated, *segmentations))
+    slicerApp.process(0.05)
+    assert case.mr is chosen
+    assert current().mr is simulated
