@@ -14,6 +14,7 @@ from MR2USProLib.errors import InputError
 from . import aligning, sliceLayers, startPose
 from .case import Case
 from .choiceBox import ChoiceBox
+from .reconstructed import filledVolume
 from .section import Section
 
 BOX_MM = np.array([55.0, 45.0, 45.0])
@@ -152,6 +153,8 @@ class AlignSection(Section):
             return str(error)
         what = _("the box in the TRUS") if startPose.regionsOf(case)[0] is not None else _("what the TRUS shows")
         text = _("The MR covers {share:.0f} % of {what}.").format(share=100 * share, what=what)
+        if case.start == "none" and filledVolume(case) is not None:
+            text += " " + _("The headers know nothing of where a reconstructed TRUS lies in the patient: draw boxes.")
         if share < LITTLE_OVERLAP:
             text += " " + _("That is too little: choose another start, or the registration will fail or mislead.")
         return text

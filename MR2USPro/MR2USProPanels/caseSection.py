@@ -30,6 +30,10 @@ class CaseSection(Section):
         super().__init__("Case", logic)
         self.onCaseChosen: Callable[[], None] = lambda: None
         self._listed: list[Case] = []
+        self._runners = [logic.runner, logic.reconstructLogic.runner, logic.registerLogic.runner]
+        self._busy = False
+        for runner in self._runners:
+            runner.watchers.append(self._onRunner)
         self.row: JobRow = JobRow(self.ui.sampleBox.layout(), logic.runner)
         self.row.onRun = self._onSimulate
         self.row.offer(_("Simulated exam"), True, _("Simulate an exam with known truth on this machine, and load it."))
@@ -39,6 +43,11 @@ class CaseSection(Section):
         self.ui.nameEdit.connect("editingFinished()", self._onRenamed)
         self.ui.loadMrButton.connect("clicked(bool)", self._onLoadMr)
         self.ui.prostatePairButton.connect("clicked(bool)", self._onProstatePair)
+
+    def setCase(self, case: Case | None) -> None:
+        """Show another case, or none."""
+        self.ui.nameEdit.modified = False
+        super().setCase(case)
 
     def refresh(self) -> None:
         """List the cases."""
@@ -52,9 +61,22 @@ class CaseSection(Section):
         names = [case.parameterNode.GetID() for case in self._listed]
         box.currentIndex = names.index(self.case.parameterNode.GetID())
         box.blockSignals(wasBlocked)
-        self.ui.nameEdit.text = self.case.parameterNode.GetName()
+        if not self.ui.nameEdit.modified:  # nobody is typing another one
+            self.ui.nameEdit.text = self.case.parameterNode.GetName()
         empty = self.case.sagittalFrames is None and self.case.mr is None
         self.ui.sampleBox.visible = empty or self.logic.runner.busy
+        self.ui.removeCaseButton.enabled = not self._busy
+        self.ui.removeCaseButton.toolTip = (
+            _("A job is under way, whose result would have no place: wait for it to end, or cancel it.")
+            if self._busy
+            else _("Remove this case with its images and results from the scene. Asks first.")
+        )
+
+    def _onRunner(self) -> None:
+        busy = any(runner.busy for runner in self._runners)
+        if busy != self._busy:
+            self._busy = busy
+            self.changed()
 
     def _onChosen(self, index: int) -> None:
         setCurrentCase(self._listed[index])
@@ -66,9 +88,10 @@ class CaseSection(Section):
 
     def _onRenamed(self) -> None:
         name = self.ui.nameEdit.text.strip()
+        self.ui.nameEdit.modified = False
         if self.case is not None and name:
             self.case.parameterNode.SetName(name)
-            self.refresh()
+        self.changed()
 
     def _onRemove(self, checked: bool = False) -> None:
         assert self.case is not None

@@ -12,6 +12,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from MR2USProLib import __version__
 from MR2USProLib.errors import InputError
 
 from .jobRow import duration
@@ -40,8 +41,9 @@ class Environment:
             remembered = json.loads(slicer.util.settingsValue(FOUND_SETTING, ""))
         except ValueError:
             return
-        if isinstance(remembered, dict) and remembered.get("python") == ".".join(map(str, sys.version_info[:3])):
-            self.found = remembered
+        here = {"python": ".".join(map(str, sys.version_info[:3])), "version": __version__}
+        if isinstance(remembered, dict) and {key: remembered.get(key) for key in here} == here:
+            self.found = {**remembered, "memory_free_gb": None}  # that was another time's
 
     def look(self) -> None:
         """Have the worker look at its environment, in the background; does nothing while it is looking."""
@@ -63,7 +65,7 @@ class Environment:
 
     def _onFound(self, found: dict[str, Any]) -> None:
         self.found = found
-        qt.QSettings().setValue(FOUND_SETTING, json.dumps(found))
+        qt.QSettings().setValue(FOUND_SETTING, json.dumps({**found, "version": __version__}))
         self._tell()
 
     def _onFailed(self, error: InputError) -> None:

@@ -64,8 +64,9 @@ class EnvironmentSection(Section):
         lines.append(_("Python {python}, PyTorch {torch}").format(python=found["python"], torch=torch))
         lines.append(_("Computes on: {device}").format(device=name[found["device"]]))
         if found["memory_gb"] is not None:
-            text = _("Memory: {free:.1f} of {total:.1f} GB free")
-            lines.append(text.format(free=found["memory_free_gb"], total=found["memory_gb"]))
+            free = found["memory_free_gb"]
+            text = _("Memory: {total:.1f} GB") if free is None else _("Memory: {free:.1f} of {total:.1f} GB free")
+            lines.append(text.format(free=free, total=found["memory_gb"]))
         if found["trouble"] and device() != "cpu":
             lines.append(_("{trouble}: the CPU is used.").format(trouble=found["trouble"]))
         return "\n".join(lines)

@@ -90,7 +90,7 @@ class ExamSection(Section):
             return "" if case.sequence is not None else _("Choose a sequence")
         paths = [getattr(case, field) for field in INPUTS[case.source]]
         if not all(paths):
-            return _("Choose a video") if case.source == "video" else _("Choose a file for each view")
+            return _("Choose a recording") if case.source == "video" else _("Choose a recording for each view")
         gone = [Path(path).name for path in paths if not Path(path).exists()]
         if gone:
             return _("There is no file {name}").format(name=gone[0])
@@ -308,7 +308,7 @@ class ExamSection(Section):
 
 
 def _sources(withSequence: bool = False) -> dict[str, str]:
-    texts = {"video": _("One video with both views"), "files": _("One file for each view")}
+    texts = {"video": _("One recording with both views"), "files": _("One recording for each view")}
     return {**texts, "sequence": _("A sequence in the scene")} if withSequence else texts
 
 

@@ -14,8 +14,8 @@ from .words import forPanel
 
 def untyped(found: Mapping[str, Any]) -> str:
     """The pixel size where the user typed none."""
-    seen = found["spacing_mm"]
-    return _("{mm:.4g} mm per pixel, from the file").format(mm=seen[0]) if seen else _("not known")
+    sizes = list(dict.fromkeys(f"{size[0]:.4g}" for size in _sizes(found).values()))
+    return _("{mm} mm per pixel, from the file").format(mm=_(" and ").join(sizes)) if sizes else _("not known")
 
 
 def spacing(found: Mapping[str, Any], typedMm: float) -> str:
@@ -25,16 +25,21 @@ def spacing(found: Mapping[str, Any], typedMm: float) -> str:
     if typedMm:
         return _("You gave the pixel size; what the file may say does not count.")
     source = found["spacing_source"]
-    sizes = [
-        _("{row:.4g} x {column:.4g} mm").format(row=seen[0], column=seen[1])
-        for seen in (found["spacing_mm"], found["transverse_spacing_mm"])
-        if seen
-    ]
+    sizes = _sizes(found)
     if not sizes:
         how = _("Type it, or measure something of known length in the picture, such as the depth scale.")
         return f"{source} {how}"
-    what = _("That is {sizes}. If it is wrong, type another.").format(sizes=_(" and ").join(dict.fromkeys(sizes)))
+    texts = [_("{row:.4g} x {column:.4g} mm").format(row=size[0], column=size[1]) for size in sizes.values()]
+    if len(set(texts)) > 1:
+        texts = [f"{text} ({view})" for text, view in zip(texts, sizes, strict=True)]
+    what = _("That is {sizes}. If it is wrong, type another.").format(sizes=_(" and ").join(dict.fromkeys(texts)))
     return f"{source} {what}"
+
+
+def _sizes(found: Mapping[str, Any]) -> dict[str, Sequence[float]]:
+    """Row and column spacing in mm by view, as far as the files say them."""
+    seen = {_("sagittal"): found["spacing_mm"], _("transverse"): found["transverse_spacing_mm"]}
+    return {view: size for view, size in seen.items() if size}
 
 
 def views(note: str, regions: Sequence[Sequence[int]]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
+from .case import Case
 from .section import Section
 from .telling import told
 
@@ -23,6 +24,12 @@ class ExportSection(Section):
         self.ui.exportPathEdit.connect("currentPathChanged(QString)", self.changed)
         self.ui.exportButton.connect("clicked(bool)", self._onExport)
         self.ui.openExportButton.connect("clicked(bool)", self._onOpen)
+
+    def setCase(self, case: Case | None) -> None:
+        """Show another case, of which nothing was written yet."""
+        if case is not None and (self.case is None or case.parameterNode is not self.case.parameterNode):
+            self._folder, self.ui.exportedLabel.text = None, ""
+        super().setCase(case)
 
     def need(self) -> str:
         """What is missing before anything can be exported."""

@@ -12,6 +12,7 @@ from slicer.i18n import tr as _
 from MR2USProLib.errors import InputError
 from MR2USProLib.jobs.run import Run, State
 
+from . import signs
 from .case import Case
 from .jobRunner import JobRunner
 from .section import UI
@@ -55,8 +56,7 @@ class JobRow:
         """Show a sentence under the button; an empty one hides what was there."""
         self._own = None
         self.refresh()
-        self.ui.messageLabel.text = message
-        self.ui.messageLabel.visible = bool(message)
+        self._say(message, "bad" if message else "")
         self.ui.openFolderButton.visible = self.ui.showLogButton.visible = self.ui.showLogButton.checked = False
 
     def showFor(self, case: Case | None) -> None:
@@ -104,12 +104,16 @@ class JobRow:
             )
         failed = run.state is State.FAILED
         texts = [run.notice, "" if run.state is State.DONE else run.message]
-        self.ui.messageLabel.text = "\n".join(filter(None, texts))
-        self.ui.messageLabel.visible = any(texts)
+        self._say("\n".join(filter(None, texts)), "bad" if failed else "note" if run.notice else "")
         self.ui.openFolderButton.visible = failed and run.job.folder.is_dir()
         self.ui.showLogButton.visible = failed and bool(run.log)
         if not failed:
             self.ui.showLogButton.checked = False
+
+    def _say(self, message: str, level: str) -> None:
+        self.ui.messageLabel.text = message
+        self.ui.messageLabel.visible = bool(message)
+        signs.show(self.ui.messageIcon, level)
 
     def _onButton(self, checked: bool = False) -> None:
         if self._runner.busy:

@@ -42,7 +42,8 @@ class LiveRegistration:
 
     def end(self, *, keepPlot: bool) -> None:
         """Take away what was only there for the time of the run, and show what was shown before."""
-        sliceLayers.restore(self._before)
+        if self._preview is not None:
+            sliceLayers.restore(self._before, self._preview)
         removeNodes(self._preview)
         self._preview = None
         if not keepPlot:

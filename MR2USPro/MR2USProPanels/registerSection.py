@@ -12,7 +12,7 @@ from slicer.i18n import tr as _
 from MR2USProLib.errors import InputError
 from MR2USProLib.registration import SELF_SIMILARITY
 
-from . import guiding, registerWords, scoring, sliceLayers, sliceViews, startPose, undeforming
+from . import guiding, registerWords, scoring, signs, sliceLayers, sliceViews, startPose, undeforming
 from .case import Case
 from .choiceBox import ChoiceBox
 from .environment import device, environment
@@ -20,7 +20,8 @@ from .jobRow import JobRow
 from .jobRunner import Callbacks
 from .liveRegistration import LiveRegistration
 from .lossPlot import chartNodes
-from .registered import Registered, keepRegistration, registrationOf
+from .reconstructed import isPresent
+from .registered import NODES, Registered, keepRegistration, registrationOf
 from .sceneNodes import removeNodes
 from .section import Section
 
@@ -138,9 +139,8 @@ class RegisterSection(Section):
                 scoring.structuresOf(case.mrSegmentation, case.trusSegmentation)
             except InputError as error:
                 need, trouble = _("The segmentations do not match"), str(error)
-        self.row.offer(
-            need or _("Register"), not need, trouble or _("Find the deformation that brings the MR onto the TRUS.")
-        )
+        text = _("Register again") if self.done() else _("Register")
+        self.row.offer(need or text, not need, trouble or _("Find the deformation that brings the MR onto the TRUS."))
         self._showFigures(case)
         self.ui.lossesButton.visible = case.losses is not None or self._live is not None
         self.ui.reportButton.visible = case.report is not None
@@ -157,6 +157,7 @@ class RegisterSection(Section):
         table = self.ui.figuresTable
         self.ui.figuresBox.visible = self.ui.verdictLabel.visible = figures is not None
         self.ui.undeformButton.visible = undeforming.offered(case, figures)
+        signs.show(self.ui.verdictIcon, "" if figures is None else registerWords.level(figures))
         if figures is None:
             return
         self.ui.verdictLabel.text = "\n".join(registerWords.verdict(figures))
@@ -231,6 +232,10 @@ class RegisterSection(Section):
         self.changed()
 
     def _onDone(self, case: Case, found: Registered) -> None:
+        if not isPresent(case):
+            self._end()
+            removeNodes(*(getattr(found, name) for name in NODES))
+            return
         chart = self._live.plot.chart if self._live is not None else None
         self._end(keepPlot=True)
         removeNodes(*chartNodes(case.losses))

@@ -64,6 +64,18 @@ def verdict(metrics: Metrics) -> list[str]:
     return sentences
 
 
+def level(metrics: Metrics) -> str:
+    """How good the news of :func:`verdict` is: ``good`` where scores say so, ``note``, ``check`` or ``bad``."""
+    if metrics.get(UNDEFORMED):
+        return "note"
+    if worse(metrics):
+        return "bad"
+    if warnings(metrics):
+        return "check"
+    proven = len(metrics.get("guidance", {}).get("masks", ())) < 2  # outlines that guided prove nothing
+    return "good" if proven and 1 in (_change(metrics, "dsc"), _change(metrics, "tre_mm")) else "note"
+
+
 def _moved(metrics: Metrics) -> list[str]:
     """What moved the MR beyond the start, and how far."""
     sentences = []

@@ -48,9 +48,11 @@ def layers() -> Layers:
     }
 
 
-def restore(before: Layers) -> None:
-    """Show again what :func:`layers` found, as far as it is still there."""
+def restore(before: Layers, instead: Any) -> None:
+    """Show again what :func:`layers` found, as far as it is still there, in views that show a volume in its place."""
     for composite in compositeNodes():
+        if composite.GetForegroundVolumeID() != instead.GetID():
+            continue  # the user has chosen something else meanwhile
         background, foreground, opacity = before.get(composite.GetID(), (None, None, 0.0))
         composite.SetBackgroundVolumeID(_present(background))
         composite.SetForegroundVolumeID(_present(foreground))

@@ -11,6 +11,7 @@ from slicer.i18n import tr as _
 
 from MR2USProLib.mrml import grid_of
 
+from . import signs
 from .case import Case
 from .choiceBox import ChoiceBox
 from .environment import device
@@ -21,8 +22,6 @@ from .reconstructed import decisions, frameCount, framePlace, isPresent, isStitc
 from .section import Section
 from .sliceViews import arrange, showChart, showInView
 
-ICONS = {"good": "SP_DialogApplyButton", "check": "SP_MessageBoxWarning", "bad": "SP_MessageBoxCritical"}
-ICON_PX = 20
 WEIGHTS_SETTING = "MR2USPro/LoftrWeights"
 
 
@@ -90,8 +89,7 @@ class StitchSection(Section):
         self.ui.verdictArea.visible = bool(verdict)
         self.ui.hintLabel.visible = not verdict
         if verdict:
-            icon = slicer.app.style().standardIcon(getattr(qt.QStyle, ICONS[verdict["level"]]))
-            self.ui.verdictIcon.setPixmap(icon.pixmap(ICON_PX, ICON_PX))
+            signs.show(self.ui.verdictIcon, verdict["level"])
             self.ui.verdictLabel.text = verdict["text"]
         count = frameCount(case)
         self.ui.framesArea.visible = count > 0

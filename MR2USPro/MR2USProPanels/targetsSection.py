@@ -32,7 +32,7 @@ class TargetsSection(Section):
         self.ui.carryButton.connect("clicked(bool)", self._onCarry)
         table = self.ui.targetsTable
         table.connect("cellClicked(int,int)", self._onClicked)
-        table.setHorizontalHeaderLabels([_("Target"), _("In the MR"), _("In the TRUS"), _("Shift (mm)")])
+        table.setHorizontalHeaderLabels([_("Target"), _("MR (mm)"), _("TRUS (mm)"), _("Shift (mm)")])
         table.verticalHeader().visible = False
         table.verticalHeader().setDefaultSectionSize(22)
         table.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.Stretch)

@@ -57,6 +57,21 @@ def worker_that_finds(tmp_path, monkeypatch, **found):
     monkeypatch.setattr("MR2USProPanels.jobRunner.workerPython", lambda: str(python))
 
 
+def test_a_look_of_another_day_says_nothing_of_free_memory(panel, slicerApp, tmp_path, monkeypatch):
+    from MR2USProPanels.environment import Environment
+
+    presets = {"self-similarity": {"fast": {"seconds": 40.0, "memory_gb": 4.0}}}
+    worker_that_finds(tmp_path, monkeypatch, presets=presets)
+    widgets(panel).lookButton.click()
+    wait(slicerApp, panel)
+    assert "only 1.0 GB are free" in panel._environment.presetText("fast", "self-similarity")
+    again = Environment()
+    assert again.presetText("fast", "self-similarity") == "about 40 s and 4.0 GB of memory"
+    monkeypatch.setattr("MR2USProPanels.environment.__version__", "another")
+    assert Environment().found == {}
+    again.runner.cleanup()
+
+
 def test_what_is_missing_is_named_and_installed_only_after_asking(panel, slicerApp, tmp_path, monkeypatch):
     missing = {"name": "a-package-that-nobody-has", "required": ">=3", "installed": None, "enough": False}
     old = {"name": "numpy", "required": ">=9", "installed": "2.0", "enough": False}

@@ -76,6 +76,7 @@ def test_a_worker_that(panel, worker, fault):
     assert words in message(panel.stitch)
     assert is_idle(panel)
     row = vars(panel.stitch.row)["ui"]
+    assert row.messageIcon.visible
     assert row.openFolderButton.visible
     row.openFolderButton.click()
     folder = pathlib.Path(panel.widget.logic.runner.current.job.folder)

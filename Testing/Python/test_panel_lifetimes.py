@@ -121,3 +121,49 @@ def test_a_sample_does_not_push_out_what_was_chosen_meanwhile(slicerApp, widgets
     slicerApp.process(0.05)
     assert case.mr is chosen
     assert current().mr is simulated
+
+
+def test_a_case_is_not_removed_under_its_job_and_its_name_is_typed_in_peace(slicerApp, widgets, monkeypatch):
+    import slicer
+
+    panel, form = slicer.modules.MR2USProWidget, widgets["Case"]
+    runner = panel.logic.reconstructLogic.runner
+    monkeypatch.setattr(type(runner), "busy", property(lambda self: self is runner))
+    form.nameEdit.text, form.nameEdit.modified = "half a na", True
+    runner.cancel()
+    runner._tell()
+    slicerApp.process(0.05)
+    assert not form.removeCaseButton.enabled
+    assert "A job is under way" in form.removeCaseButton.toolTip
+    assert form.nameEdit.text == "half a na"
+    monkeypatch.undo()
+    runner._tell()
+    slicerApp.process(0.05)
+    assert form.removeCaseButton.enabled
+    form.newCaseButton.click()
+    slicerApp.process(0.05)
+    assert form.nameEdit.text == current().parameterNode.GetName()
+
+
+def test_views_that_were_chosen_during_a_registration_stay(slicerApp, tmp_path):
+    from MR2USProLib.jobs.run import Run
+    from MR2USProLib.volume import Grid, Volume
+    from MR2USProPanels import sliceLayers
+    from MR2USProPanels.jobRunner import JobRunner
+    from MR2USProPanels.liveRegistration import LiveRegistration
+
+    trus, mr, other = Volumes("TRUS", "MR", "Other")
+    sliceLayers.show(trus, mr, 0.5)
+    runner = JobRunner()
+    runner.current = Run("register", {}, tmp_path)
+    live = LiveRegistration(runner, trus)
+    grid = Grid((4, 4, 4))
+    Volume(grid.points()[..., 0].astype("float32"), grid).write(tmp_path / "preview.nrrd")
+    live.hear({"event": "preview", "file": "preview.nrrd"})
+    red, *others = sliceLayers.compositeNodes()
+    assert red.GetForegroundVolumeID() not in (mr.GetID(), None)
+    red.SetForegroundVolumeID(other.GetID())
+    live.end(keepPlot=False)
+    runner.cleanup()
+    assert red.GetForegroundVolumeID() == other.GetID()
+    assert {node.GetForegroundVolumeID() for node in others} == {mr.GetID()}

@@ -45,7 +45,7 @@ def test_from_a_video_to_a_volume(panel, examVideo, slicerApp, tmp_path):
 
     exam, stitch, fill = panel.exam, panel.stitch, panel.fill
     panel.look("empty")
-    assert [button(s).text for s in (exam, stitch, fill)] == ["Choose a video", *["Read the exam first"] * 2]
+    assert [button(s).text for s in (exam, stitch, fill)] == ["Choose a recording", *["Read the exam first"] * 2]
     assert not of(exam).spacingBox.visible
 
     # Choosing a file looks into it, which finds the views.
@@ -149,7 +149,7 @@ def test_from_a_video_to_a_volume(panel, examVideo, slicerApp, tmp_path):
     # The scene alone is enough to go on.
     slicerApp.saveScene(tmp_path / "case.mrb")
     slicerApp.clearScene()
-    assert button(exam).text == "Choose a video"
+    assert button(exam).text == "Choose a recording"
     slicerApp.loadScene(tmp_path / "case.mrb")
     slicerApp.process(0.1)
     panel.look("loaded")

@@ -21,14 +21,14 @@ def test_a_file_for_each_view(panel, tmp_path):
     write_stack(tmp_path / "transverse.mha", exam.transverse, (0.4, 0.4))
     of(panel.exam).sourceBox.currentIndex = 1
     panel.app.process(0.05)
-    assert button(panel.exam).text == "Choose a file for each view"
+    assert button(panel.exam).text == "Choose a recording for each view"
     of(panel.exam).sagittalPath.currentPath = str(tmp_path / "sagittal.mha")
     assert not panel.widget.logic.runner.busy
     of(panel.exam).transversePath.currentPath = str(tmp_path / "transverse.mha")
     panel.wait()
     panel.look("two-files")
-    assert of(panel.exam).spacingBox.text == "0.38 mm per pixel, from the file"
-    assert "0.38 x 0.38 mm and 0.4 x 0.4 mm" in of(panel.exam).spacingNote.text
+    assert of(panel.exam).spacingBox.text == "0.38 and 0.4 mm per pixel, from the file"
+    assert "0.38 x 0.38 mm (sagittal) and 0.4 x 0.4 mm (transverse)" in of(panel.exam).spacingNote.text
     assert panel.case.sagittalBox is None
     panel.press(panel.exam)
     assert panel.case.transverseFrames.GetSpacing()[0] == pytest.approx(0.4)

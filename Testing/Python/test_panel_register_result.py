@@ -81,6 +81,23 @@ def test_a_doubtful_deformation_can_be_let_go_of(registerPanel, resultCase, know
     registerPanel.picture("undeformed")
 
 
+def test_the_sign_beside_the_verdict_tells_how_good_the_news_is(registerPanel, resultCase):
+    from MR2USProPanels import registerWords
+
+    figures = json.loads(resultCase.registerResults)
+    assert registerWords.level(figures) == "note"  # only the eye can judge
+    worse, better = ({"dsc": 0.7, "tre_mm": 5.0}, {"dsc": 0.9, "tre_mm": 2.0})
+    assert registerWords.level({**figures, "before": worse, "after": better}) == "good"
+    assert registerWords.level({**figures, "before": better, "after": worse}) == "bad"
+    guided = {"before": worse, "after": better, "guidance": {"masks": ["moving", "fixed"]}}
+    assert registerWords.level({**figures, **guided}) == "note"
+    doubtful = {"quality": {"doubtful": True, "doubts": ["It folds."]}}
+    assert registerWords.level({**figures, **doubtful}) == "check"
+    assert registerWords.level({**figures, **doubtful, registerWords.UNDEFORMED: True}) == "note"
+    assert registerPanel.register.verdictIcon.visible
+    assert registerPanel.run.text == "Register again"
+
+
 def test_the_uncertainty_comes_and_goes_with_its_registration(
     registerPanel, resultCase, knownPair, slicerApp, tmp_path
 ):
