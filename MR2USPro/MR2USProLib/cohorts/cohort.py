@@ -40,6 +40,11 @@ class Case:
     truth: Path | None = None
 
     @property
+    def has_labels(self) -> bool:
+        """Whether boxes can be drawn around both glands, and results be scored."""
+        return self.mr_label is not None and self.us_label is not None
+
+    @property
     def files(self) -> dict[str, Path | None]:
         """The files by their columns."""
         return {column: getattr(self, column) for column in FILES}

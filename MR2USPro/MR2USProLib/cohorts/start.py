@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..evaluation.labels import Labels
     from ..registration.boxes import Box
     from ..registration.finder import Found
+    from ..registration.finder_training import BoxedPair
     from ..weights import Part
 
 
@@ -50,7 +51,9 @@ class Started:
     pair: pipeline.Pair
 
 
-def started(case: Case, *, preset: pipeline.Preset, initial: str = "none", seed: int = 0) -> Started:
+def started(
+    case: Case, *, preset: pipeline.Preset, initial: str = "none", seed: int = 0, pair: pipeline.Pair | None = None
+) -> Started:
     """Read a case and bring it to its start.
 
     Args:
@@ -58,6 +61,7 @@ def started(case: Case, *, preset: pipeline.Preset, initial: str = "none", seed:
         preset: size of the networks' grid.
         initial: the start of a case without labels; see :func:`..registration.initial.initial_transform`.
         seed: of how the boxes are drawn; the case's name decides with it.
+        pair: what an earlier call made of the images, which takes ten times as long as reading them.
 
     Raises:
         InputError: a file of the case cannot be read, its labels do not match, or its images do not overlap.
@@ -70,47 +74,43 @@ def started(case: Case, *, preset: pipeline.Preset, initial: str = "none", seed:
         mr, us = pipeline.read_pair(case.mr, case.us)
         truth = read_transform(case.truth) if case.truth else None
         if case.mr_label is None or case.us_label is None:
-            pair = pipeline.pair_up(mr, us, initial=initial, preset=preset)
+            pair = pair or pipeline.pair_up(mr, us, initial=initial, preset=preset)
             return Started(case, mr, us, None, None, None, truth, pair)
         moving, fixed = shared(read_labels(case.mr_label), read_labels(case.us_label))
         boxes = drawn_boxes(moving.gland, fixed.gland, case.name, seed)
-        pair = pipeline.pair_up(mr, us, initial=centred(*boxes), region_mm=boxes[1].region_mm, preset=preset)
+        pair = pair or pipeline.pair_up(mr, us, initial=centred(*boxes), region_mm=boxes[1].region_mm, preset=preset)
     except InputError as error:
         raise InputError(f"The case '{case.name}' cannot be used: {error}") from error
     return Started(case, mr, us, moving, fixed, boxes, truth, pair)
 
 
 def learn_start(
-    cases: Sequence[Started],
-    tested: Sequence[Started],
+    pairs: Sequence[BoxedPair],
+    tested: Sequence[BoxedPair],
     iterations: int | None = None,
     seed: int = 0,
     progress: Progress = SILENT,
 ) -> Part:
     """What is known of where glands lie: the program's own finder, or what the boxes of a cohort teach.
 
-    Labels teach nothing. The program's own is taken where it has seen none of the cases and knows more than they could
-    teach; see :func:`..registration.finder_training.serves`.
+    The program's own is taken where it has seen none of the pairs and knows more than they could teach; see
+    :func:`..registration.finder_training.serves`.
 
     Args:
-        cases: to learn from.
+        pairs: to learn from.
         tested: those on which it will be tested.
         iterations: of each network; as many as suit the cohort if not given.
         seed: of all that is drawn at random.
         progress: told about every step.
 
     Raises:
-        InputError: too few of the cases have boxes.
+        InputError: too few pairs.
         Cancelled: the user asked to stop.
     """
-    from ..registration.finder_training import BoxedPair, from_part, learn_finder, own_finder, serves, to_part
+    from ..registration.finder_training import from_part, learn_finder, own_finder, serves, to_part
 
-    pairs, others = (
-        [BoxedPair.of(case.mr, case.us, *case.boxes) for case in some if case.boxes is not None]
-        for some in (cases, tested)
-    )
     own = own_finder()
-    if serves(from_part(own), pairs, others):
+    if serves(from_part(own), pairs, tested):
         return own
     return to_part(learn_finder(pairs, iterations=iterations, seed=seed, progress=progress))
 

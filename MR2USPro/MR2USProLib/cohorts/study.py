@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +23,9 @@ from ..volume import Volume
 from ..weights import Part, Role
 from .cohort import Case, folds
 from .methods import FINDER, FROM_BOXES, REGISTER, START, Method
+from .reading import Reading
 from .resuming import check_same, identity, remember
-from .start import Started, found_start, learn_start, met_surfaces, registered, started
+from .start import found_start, learn_start, met_surfaces, registered
 from .study_files import StudyFiles, checkpoint
 from .training import (
     TranslatedPair,
@@ -114,7 +114,7 @@ class Study:
         self.pictured = tuple(turns[:PICTURED])
         self._identity = identity(asdict(plan), cases)
         check_same(self.files.identity, self._identity, "an evaluation")
-        self.started = lru_cache(maxsize=128)(self._started)
+        self.reading = Reading(plan.preset, plan.initial, plan.seed)
         self._translated_for_training: tuple[object, list[TranslatedPair]] = (None, [])
 
     @property
@@ -177,7 +177,7 @@ class Study:
 
     def translation(self, case: Case, name: str) -> TranslatedPair:
         """A test case's translation, as it was kept; as the network that saw its patient never made it."""
-        pair = self.started(case).pair
+        pair = self.reading.pair(case)
         if name == "none":
             return translated(name, pair, None)
         mr, us = (Volume.read(self.files.image(case, name, side)).array for side in ("mr", "us"))
@@ -193,28 +193,31 @@ class Study:
         return Volume.read(self.files.image(case, method, "warped")), Volume.read(gland) if gland.is_file() else None
 
     def _pieces(self, n: int, fold: Sequence[Case]) -> Iterator[Piece]:
+        """What a fold learns, and then one case after the other, so that each is read but once."""
         plan, files = self.plan, self.files
         of = "" if plan.fit_only else f"fold {n + 1} of {len(self.folds)}: "
-        for name in self.networks:
-            if not plan.fit_only:
-                yield Piece(f"{of}training {name}", files.weights(n, name), TRAINING, self._learning(n, name))
-            cost = FITTING if plan.fit_only else APPLYING
-            for case in fold:
-                file = files.figures(case, name)
-                yield Piece(f"{of}{name} of {case.name}", file, cost, self._translating(n, case, name))
         # The finder first: what it sees judges the others.
-        for method in sorted(self.methods, key=lambda method: method.registration != FINDER):
+        methods = sorted(self.methods, key=lambda method: method.registration != FINDER)
+        if not plan.fit_only:
+            for name in self.networks:
+                yield Piece(f"{of}training {name}", files.weights(n, name), TRAINING, self._learning(n, name))
+        for method in methods:
             name = str(method)
             if self._learns(n, method):
                 yield Piece(f"{of}training {name}", files.weights(n, name), TRAINING, self._learning_behind(n, method))
-            cost = FITTING if method.fits and (plan.fit_only or plan.refine) else APPLYING
-            for case in fold:
+        for case in fold:
+            for name in self.networks:
+                cost = FITTING if plan.fit_only else APPLYING
                 file = files.figures(case, name)
-                yield Piece(f"{of}{name} on {case.name}", file, cost, self._registering(n, case, method))
+                yield Piece(f"{of}{name} of {case.name}", file, cost, self._translating(n, case, name))
+            for method in methods:
+                cost = FITTING if method.fits and (plan.fit_only or plan.refine) else APPLYING
+                file = files.figures(case, str(method))
+                yield Piece(f"{of}{method} on {case.name}", file, cost, self._registering(n, case, method))
 
     def _starting(self, case: Case) -> Callable[[Progress], None]:
         def work(progress: Progress) -> None:
-            self._measure(case, START, self.started(case).pair.initial, 0.0, None, progress)
+            self._measure(case, START, self.reading.pair(case).initial, 0.0, None, progress)
 
         return work
 
@@ -222,7 +225,7 @@ class Study:
         def work(progress: Progress) -> None:
             learned = learn_translation(
                 name,
-                [case.pair for case in self._started_all(self.training_cases(n), progress.part(0.0, 0.05))],
+                self.reading.pairs(self.training_cases(n), progress.part(0.0, 0.05)),
                 published=self.plan.published,
                 checkpoint=checkpoint(self.files.weights(n, name)),
                 **self._how(),
@@ -234,7 +237,7 @@ class Study:
 
     def _translating(self, n: int, case: Case, name: str) -> Callable[[Progress], None]:
         def work(progress: Progress) -> None:
-            pair = self.started(case).pair
+            pair = self.reading.pair(case)
             begun = time.perf_counter()
             found = translated(name, pair, self._part(n, name, "translation"), **self._how(), progress=progress)
             seconds = time.perf_counter() - begun
@@ -250,8 +253,7 @@ class Study:
             return self._learning_finder(n, method)
 
         def work(progress: Progress) -> None:
-            begun = self._started_all(self.training_cases(n), progress.part(0.0, 0.02))
-            pairs = [case.pair for case in begun]
+            pairs = self.reading.pairs(self.training_cases(n), progress.part(0.0, 0.02))
             seen = self._translations_of(n, method.translation, pairs, progress.part(0.02, 0.05))
             learned = learn_registration(
                 method.registration,
@@ -266,18 +268,16 @@ class Study:
 
     def _learning_finder(self, n: int, method: Method) -> Callable[[Progress], None]:
         def work(progress: Progress) -> None:
-            cases = self.training_cases(n)
-            begun = self._started_all([*cases, *self.folds[n]], progress.part(0.0, 0.2))
-            part = learn_start(
-                begun[: len(cases)], begun[len(cases) :], self.plan.iterations, self.plan.seed, progress.part(0.2, 1.0)
-            )
+            pairs = self.reading.boxed(self.training_cases(n), progress.part(0.0, 0.15))
+            tested = self.reading.boxed(self.folds[n], progress.part(0.15, 0.2))
+            part = learn_start(pairs, tested, self.plan.iterations, self.plan.seed, progress.part(0.2, 1.0))
             self.files.keep_network(n, str(method), "finder", part)
 
         return work
 
     def _finding(self, n: int, case: Case, method: Method) -> Callable[[Progress], None]:
         def work(progress: Progress) -> None:
-            at_start, begun = self.started(case), time.perf_counter()
+            at_start, begun = self.reading.whole(case), time.perf_counter()
             part = self._part(n, str(method), "finder") if self._learns(n, method) else None
             if method.registration == SURFACES:
                 transform, glands = met_surfaces(at_start, part), self._seen(n, case)
@@ -297,8 +297,8 @@ class Study:
         from ..registration.finder_training import LEAST_PAIRS
 
         if method.registration == REGISTER:
-            boxed = [case for case in self.training_cases(n) if case.mr_label and case.us_label]
-            return not self.plan.fit_only and len(boxed) >= LEAST_PAIRS
+            boxed = sum(case.has_labels for case in self.training_cases(n))
+            return not self.plan.fit_only and boxed >= LEAST_PAIRS
         return method.learns and not self.plan.fit_only
 
     def _translations_of(
@@ -319,7 +319,7 @@ class Study:
         def work(progress: Progress) -> None:
             from ..registration.transforms import composite
 
-            at_start, seen = self.started(case), self.translation(case, method.translation)
+            at_start, seen = self.reading.whole(case), self.translation(case, method.translation)
             spent = 0.0 if method.translation == "none" else float(self.health(case, method.translation)["seconds"])
             part = self._part(n, str(method), "registration") if method.learns else None
             begun = time.perf_counter()
@@ -343,7 +343,7 @@ class Study:
         finder = Method("none", FINDER)
         if finder not in self.methods:
             return None
-        return found_start(self.started(case), self._part(n, str(finder), "finder")).glands
+        return found_start(self.reading.whole(case), self._part(n, str(finder), "finder")).glands
 
     def _measure(
         self,
@@ -358,7 +358,7 @@ class Study:
         from ..registration.transforms import warp
         from .scoring import figures
 
-        at_start = self.started(case)
+        at_start = self.reading.whole(case)
         measured = figures(at_start, transform, glands, progress)
         if case in self.pictured:
             grid = at_start.us.grid
@@ -371,14 +371,6 @@ class Study:
 
     def _how(self) -> dict[str, Any]:
         return {"iterations": self.plan.iterations, "seed": self.plan.seed, "device": self.device}
-
-    def _started(self, case: Case) -> Started:
-        plan = self.plan
-        return started(case, preset=plan.preset, initial=plan.initial, seed=plan.seed)
-
-    def _started_all(self, cases: Sequence[Case], progress: Progress) -> list[Started]:
-        """Cases at their start; where an earlier call began, they are read anew, which takes a while for many."""
-        return [self.started(cases[n]) for n in progress.steps(len(cases), "reading")]
 
     def _part(self, n: int, name: str, role: Role) -> Part | None:
         if self.plan.fit_only or name == "none":

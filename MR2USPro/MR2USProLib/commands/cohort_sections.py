@@ -20,12 +20,15 @@ from .cohort_tables import Translated
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from .. import pipeline
     from ..cohorts.cohort import Case
     from ..cohorts.start import Started
     from ..cohorts.study import Study
     from ..cohorts.training import TranslatedPair
     from ..evaluation.interiors import Interiors
     from ..progress import Progress
+
+    Glands = tuple[NDArray[np.bool_], NDArray[np.bool_]]
 
 SIDES = ("mr", "us")
 MOST_PATIENTS = 20
@@ -65,7 +68,7 @@ def registration_section(study: Study, rows: Mapping[str, Sequence[Row]], tables
         "test over patients, and the share of pairs that got worse. HE is the harmonic energy with lengths in voxels "
         "of the TRUS volume, so it compares within this table only."
     )
-    patients = [_patient(study.started(case)) for case in study.pictured]
+    patients = [_patient(study.reading.whole(case)) for case in study.pictured]
     moved = {method: [study.warped(case, method) for case in study.pictured] for method in rows}
     return Section("Registration", (how, start, reading), (registrations(patients, moved),), tables)
 
@@ -81,15 +84,15 @@ def translation_section(study: Study, table: Table) -> Section:
         "the inside is darker than the rim. Demons is one fixed, simple registration (diffeomorphic demons) on the "
         "translated pair."
     )
-    cases = [study.started(case) for case in study.pictured]
-    sources = {"MR": [case.pair.mr for case in cases], "TRUS": [case.pair.us for case in cases]}
+    pairs = [study.reading.pair(case) for case in study.pictured]
+    sources = {"MR": [pair.mr for pair in pairs], "TRUS": [pair.us for pair in pairs]}
     pictures: dict[str, list[Volume]] = {}
     for name in study.networks:
         found = [study.translation(case, name) for case in study.pictured]
-        pictures[f"MR, {name}"] = [Volume(f.mr, c.pair.us.grid) for f, c in zip(found, cases, strict=True)]
+        pictures[f"MR, {name}"] = [Volume(f.mr, pair.us.grid) for f, pair in zip(found, pairs, strict=True)]
         if name != "unsb":
-            pictures[f"TRUS, {name}"] = [Volume(f.us, c.pair.us.grid) for f, c in zip(found, cases, strict=True)]
-    patients = [_patient(case) for case in cases]
+            pictures[f"TRUS, {name}"] = [Volume(f.us, pair.us.grid) for f, pair in zip(found, pairs, strict=True)]
+    patients = [_patient(study.reading.whole(case)) for case in study.pictured]
     return Section("Translation", (reading,), (translations(patients, sources, pictures),), (table,))
 
 
@@ -106,19 +109,23 @@ def translated_of(
 
     features = ProxyFeatures() if inception_weights is None else InceptionFeatures(inception_weights)
     cases = [case for fold in study.folds for case in fold]
+    reading = progress.part(0.0, 0.3).steps(len(cases), "reading")
+    glands = {cases[n].name: _glands(study.reading.whole(cases[n])) for n in reading}
     few = _one_each(cases)
-    valid = [study.started(case).pair.valid for case in few]
+    valid = [study.reading.pair(case).valid for case in few]
     found = []
     names = ("none", *study.networks)
-    for n in progress.steps(len(names), "comparing distributions"):
+    for n in progress.part(0.3, 1.0).steps(len(names), "comparing distributions"):
         name = names[n]
         seen = {case.name: study.translation(case, name) for case in cases}
-        mr, us = (
-            [x for c in cases for x in _crossing(study.started(c), getattr(seen[c.name], side))] for side in SIDES
-        )
+        mr, us = ([x for c in cases for x in _crossing(glands[c.name], getattr(seen[c.name], side))] for side in SIDES)
         between = [between_patients([getattr(seen[case.name], side) for case in few], valid) for side in SIDES]
         health = [study.health(case, name) for case in cases] if name != "none" else []
-        insides = [inside for case in cases if (inside := _insides(study.started(case), seen[case.name]))]
+        insides = [
+            inside
+            for case in cases
+            if (inside := _insides(study.reading.pair(case), glands[case.name], seen[case.name]))
+        ]
         found.append(
             Translated(
                 name="original" if name == "none" else name,
@@ -138,28 +145,30 @@ def translated_of(
     return found
 
 
-def _crossing(case: Started, picture: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-    """The slices of a picture (k, j, i) on the pair's grid that cross the gland; all of them where it is not known."""
-    if case.us_labels is None:
-        return list(picture)
-    gland = case.us_labels.gland
-    there = Volume(gland.array.astype(np.uint8), gland.grid).resampled(case.pair.us.grid, interpolation="nearest").array
-    return list(picture[there.any(axis=(1, 2))])
+def _glands(case: Started) -> Glands | None:
+    """The glands of the MR and of the TRUS on the pair's grid at the start; None where they are not known."""
+    if case.mr_labels is None or case.us_labels is None:
+        return None
+    found = []
+    for labels, transform in ((case.mr_labels, case.pair.initial), (case.us_labels, None)):
+        mask = Volume(labels.gland.array.astype(np.uint8), labels.gland.grid)
+        found.append(mask.resampled(case.pair.us.grid, transform, "nearest").array > 0)
+    return found[0], found[1]
 
 
-def _insides(case: Started, seen: TranslatedPair) -> Interiors | None:
+def _crossing(glands: Glands | None, picture: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """The slices of a picture (k, j, i) that cross the TRUS's gland; all of them where it is not known."""
+    return list(picture if glands is None else picture[glands[1].any(axis=(1, 2))])
+
+
+def _insides(pair: pipeline.Pair, glands: Glands | None, seen: TranslatedPair) -> Interiors | None:
     """The two glands at the start, where they are known and can be seen."""
     from ..evaluation.interiors import interiors
 
-    if case.mr_labels is None or case.us_labels is None:
+    if glands is None:
         return None
-    grid, pose = case.pair.us.grid, case.pair.initial
-    glands = []
-    for labels, transform in ((case.mr_labels, pose), (case.us_labels, None)):
-        mask = Volume(labels.gland.array.astype(np.uint8), labels.gland.grid)
-        glands.append(mask.resampled(grid, transform, "nearest").array > 0)
     try:
-        return interiors(seen.mr, seen.us, glands[0], glands[1], case.pair.valid, grid.spacing_mm)
+        return interiors(seen.mr, seen.us, *glands, pair.valid, pair.us.grid.spacing_mm)
     except ValueError:  # a gland so small that the networks' grid has nothing of it
         return None
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..cohorts.cohort import Case, read_cohort
+from ..cohorts.cohort import read_cohort
 from ..cohorts.methods import NETWORKS, TRANSLATIONS
+from ..cohorts.reading import Reading
 from ..cohorts.resuming import check_same, identity, remember
-from ..cohorts.start import started
 from ..cohorts.training import Learned, learn_registration, learn_translation, translated_all
 from ..devices import prepare
 from ..errors import InputError
@@ -24,7 +24,6 @@ from ..weights import Part, Role, Weights, read_weights, write_weights
 if TYPE_CHECKING:
     from .. import pipeline
     from ..devices import Device
-    from ..registration.finder_training import BoxedPair
 
 PLAN = "training.json"
 CHECKPOINTS = "checkpoints"
@@ -102,7 +101,8 @@ def run(
     parameters = {**settings, "initial": pose, "device": place, "threads": threads}
     record = Record("train", parameters, {"cohort": cohort, "initial": pose_file})
     with held(out):
-        pairs, boxed = _read(cases, preset, initial, seed, progress.named("Read"))
+        reading = Reading(preset, initial, seed)
+        pairs = reading.pairs(cases, progress.named("Read"))
         remember(out / PLAN, mine)
         kept = _Kept(out / CHECKPOINTS, iterations, seed, place)
         learned: dict[Role, Learned] = {}
@@ -122,27 +122,17 @@ def run(
                 "registration", lambda how: learn_registration(registration, images, **how), learning.part(0.1, 1.0)
             )
         finder: Part | None = None
-        if len(boxed) >= LEAST_PAIRS and not serves(from_part(own_finder()), boxed):
+        if sum(case.has_labels for case in cases) >= LEAST_PAIRS:
             with record.timed("finder"):
-                start = progress.named("Start")
-                finder = to_part(learn_finder(boxed, iterations=iterations, seed=seed, progress=start))
+                learning = progress.named("Start")
+                boxed = reading.boxed(cases, learning.part(0.0, 0.1))
+                if not serves(from_part(own_finder()), boxed):
+                    finder = to_part(
+                        learn_finder(boxed, iterations=iterations, seed=seed, progress=learning.part(0.1, 1.0))
+                    )
+                learning.report(1.0)
         _write(out, learned, finder, record, len(cases))
     return record
-
-
-def _read(
-    cases: Sequence[Case], preset: pipeline.Preset, initial: str, seed: int, progress: Progress
-) -> tuple[list[pipeline.Pair], list[BoxedPair]]:
-    """All pairs at their start, and what a finder learns from, of those that have boxes."""
-    from ..registration.finder_training import BoxedPair
-
-    pairs, boxed = [], []
-    for n in progress.steps(len(cases)):
-        begun = started(cases[n], preset=preset, initial=initial, seed=seed)
-        pairs.append(begun.pair)
-        if begun.boxes is not None:
-            boxed.append(BoxedPair.of(begun.mr, begun.us, *begun.boxes))
-    return pairs, boxed
 
 
 @dataclass(frozen=True)
