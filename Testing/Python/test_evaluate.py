@@ -323,8 +323,11 @@ def test_a_gland_that_the_networks_grid_does_not_see_keeps_nothing_from_its_tabl
     run(out=tmp_path / "out", cohort=path, **how, progress=progress)
     assert heard[-1] == 1.0
     assert "Insides alike" in (tmp_path / "out" / "tables.md").read_text("utf-8")
-    for name in ("report.json", "report.html"):  # which tell no names of files
+    for name in ("report.json", "report.html", "plan.json"):  # which tell no names of files
         assert "Miller" not in (tmp_path / "out" / name).read_text("utf-8")
+    write_transform(pose, sitk.TranslationTransform(3, (1.0, 0.0, 0.0)))  # edited under its name
+    with pytest.raises(InputError, match="that file as it was before"):
+        run(out=tmp_path / "out", cohort=path, **how)
 
 
 @pytest.mark.parametrize(

@@ -125,11 +125,14 @@ def test_another_seed_gives_other_networks_and_is_refused_in_the_same_folder(coh
         run(out=tmp_path / str(seed), cohort=cohort, **how, seed=seed)
     assert not same_networks(tmp_path / "1", tmp_path / "2")
     assert set(read_weights(tmp_path / "1" / "weights.safetensors").parts) == {"registration"}
-    for name in ("weights.safetensors", "report.json", "report.html"):  # that tell no names of files
+    for name in ("weights.safetensors", "report.json", "report.html", "training.json"):  # that tell no names of files
         assert b"Miller" not in (tmp_path / "1" / name).read_bytes()
     report = json.loads((tmp_path / "1" / "report.json").read_text("utf-8"))
     assert report["parameters"]["initial"] == "transform"
     assert report["inputs"]["initial"]["sha256"] == fingerprint(pose)["sha256"]
+    write_transform(pose, sitk.TranslationTransform(3, (1.0, 0.0, 0.0)))  # edited under its name
+    with pytest.raises(InputError, match="that file as it was before"):
+        run(out=tmp_path / "1", cohort=cohort, **how, seed=1, resume=True)
 
 
 @pytest.mark.slow
@@ -151,6 +154,7 @@ def test_published_translations_are_as_large_as_their_paper_says(cohort, tmp_pat
         ({"translation": "cut"}, "no method 'cut' \\(--translation\\)"),
         ({"registration": "elastix"}, "no method 'elastix' \\(--registration\\)"),
         ({"iterations": 0}, "--iterations 1 or more"),
+        ({"initial": "nowhere.tfm"}, r"The start nowhere\.tfm does not exist: correct --initial"),
     ],
 )
 def test_what_cannot_be_trained_is_told_at_once(cohort, tmp_path, changed, says):

@@ -15,17 +15,29 @@ from .cohort import Case
 
 
 def identity(settings: Mapping[str, Any], cases: Sequence[Case]) -> dict[str, Any]:
-    """Everything that decides the results: settings, version, and the cohort by the hashes of its files.
+    """Everything that decides the results: settings, version, and all files by their hashes, as names may be patients'.
 
     Args:
-        settings: by name; numbers, texts, truths or None.
+        settings: by name; numbers, texts, truths or None. ``initial`` may name the file of a start.
         cases: the cohort.
+
+    Raises:
+        InputError: the file of the start does not exist.
     """
+    from ..registration.initial import named_file
+
+    initial, start = named_file(settings["initial"])
+    if start is not None and not start.is_file():
+        raise InputError(f"The start {start} does not exist: correct --initial.")
     cohort = {}
     for case in sorted(cases, key=lambda case: case.name):
         hashes = {role: fingerprint(file)["sha256"] for role, file in case.files.items() if file is not None}
         cohort[case.name] = {"patient": case.patient, **hashes}
-    return {"settings": {**settings, "version": __version__}, "cohort": cohort}
+    return {
+        "settings": {**settings, "initial": initial, "version": __version__},
+        "start": None if start is None else fingerprint(start)["sha256"],
+        "cohort": cohort,
+    }
 
 
 def check_same(path: Path, mine: Mapping[str, Any], what: str) -> bool:
@@ -52,6 +64,11 @@ def check_same(path: Path, mine: Mapping[str, Any], what: str) -> bool:
                 f"{path.parent} holds {what} with the {name.replace('_', ' ')} {settings.get(name)} and not {value}: "
                 "give the same settings to go on, or another folder with --out."
             )
+    if there.get("start") != mine["start"]:
+        raise InputError(
+            f"{path.parent} holds {what} whose start (--initial) was another file, or that file as it was before: give "
+            "the same to go on, or another folder with --out."
+        )
     if cohort != mine["cohort"]:
         raise InputError(f"{path.parent} holds {what} of another cohort: give another folder with --out.")
     return True
