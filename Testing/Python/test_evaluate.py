@@ -8,12 +8,14 @@ import os
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import torch
 
 from MR2USProLib.cohorts.cohort import read_cohort
 from MR2USProLib.cohorts.methods import TABLE_II, Method
 from MR2USProLib.cohorts.scoring import figures
 from MR2USProLib.cohorts.start import started
 from MR2USProLib.cohorts.study import Plan, Study
+from MR2USProLib.cohorts.study_files import StudyFiles
 from MR2USProLib.cohorts.training import deformed, learn_registration, translated
 from MR2USProLib.commands.cohort_sections import verdict
 from MR2USProLib.commands.evaluate import run
@@ -23,6 +25,7 @@ from MR2USProLib.pipeline import pairing
 from MR2USProLib.progress import SILENT, Progress
 from MR2USProLib.registration.boxes import Box
 from MR2USProLib.registration.transforms import map_points, write_transform
+from MR2USProLib.registration.voxelmorph import VoxelMorph
 from MR2USProLib.volume import Volume
 from small_cohort import write_cohort
 
@@ -328,6 +331,23 @@ def test_a_gland_that_the_networks_grid_does_not_see_keeps_nothing_from_its_tabl
     write_transform(pose, sitk.TranslationTransform(3, (1.0, 0.0, 0.0)))  # edited under its name
     with pytest.raises(InputError, match="that file as it was before"):
         run(out=tmp_path / "out", cohort=path, **how)
+
+
+def test_a_network_that_diverged_is_named_where_its_results_are(tmp_path, monkeypatch):
+    monkeypatch.setitem(pairing.SHAPES, "fast", (8, 16, 16))
+    path, out = write_cohort(tmp_path, 2, patients=2), tmp_path / "out"
+    how = {"methods": ["voxelmorph"], "folds": 2, "refine": False, "device": "cpu", "threads": 1}
+    network = VoxelMorph().network()
+    for fold, bias in enumerate((0.0, float("nan"))):
+        torch.nn.init.constant_(network.flow.bias, bias)
+        StudyFiles(out).keep_network(fold, "none+voxelmorph", "registration", VoxelMorph().part(network))
+    record = run(out=out, cohort=path, **how)
+    lost = {row["case"]: row["diverged"] for row in rows_of(out) if row["method"] == "none+voxelmorph"}
+    assert sorted(lost.values()) == ["0", "1"]
+    told = "Diverged: none+voxelmorph in 1 of 2 pairs."
+    for text in (record.results["warning"], (out / "tables.md").read_text("utf-8")):
+        assert told in text
+    assert told in (out / "report.html").read_text("utf-8")
 
 
 @pytest.mark.parametrize(

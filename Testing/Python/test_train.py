@@ -11,7 +11,7 @@ import torch
 
 from MR2USProLib.cohorts.cohort import read_cohort
 from MR2USProLib.cohorts.start import started
-from MR2USProLib.cohorts.training import Learned
+from MR2USProLib.cohorts.training import Learned, learn_registration, translated
 from MR2USProLib.commands.train import _Kept, run
 from MR2USProLib.errors import Cancelled, InputError
 from MR2USProLib.pipeline import pairing
@@ -161,6 +161,17 @@ def test_what_cannot_be_trained_is_told_at_once(cohort, tmp_path, changed, says)
     with pytest.raises(InputError, match=says):
         run(out=tmp_path / "out", cohort=cohort, **{**HOW, **changed})
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("lost", "says"), [(False, ""), (True, "The training of voxelmorph diverged")])
+def test_a_registration_that_diverged_is_told(cohort, lost, says):
+    pair = started(read_cohort(cohort)[0], preset="fast").pair
+    seen = translated("none", pair, None)
+    if lost:
+        seen.us[:] = np.nan
+    complaint = learn_registration("voxelmorph", [seen.images(pair)], iterations=1).complaint
+    assert complaint.startswith(says)
+    assert bool(complaint) == lost
 
 
 def test_losses_that_are_no_numbers_come_back_as_such(tmp_path):

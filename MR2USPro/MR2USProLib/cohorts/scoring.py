@@ -24,8 +24,9 @@ def figures(
     ``dsc``, ``iou``, ``asd_mm``, ``hd95_mm`` and ``tre_mm`` need labels; ``displacement_error_mm``, the mean over the
     gland, needs the truth too, and where the truth is known the landmarks' error is the distance from it and not from
     what was drawn. ``folding`` is a share of voxels and ``he`` the harmonic energy (equation 20) with all lengths in
-    voxels of the TRUS volume: its sum as the paper prints it, and per voxel. ``overlap_seen`` is that of the glands as
-    a finder sees them, which knows no label, and ``overlap_seen_at_start`` what it was there.
+    voxels of the TRUS volume: its sum as the paper prints it, and per voxel. ``diverged`` is 1 where the transform
+    holds no numbers, as that of a network that diverged, and 0 elsewhere. ``overlap_seen`` is that of the glands as a
+    finder sees them, which knows no label, and ``overlap_seen_at_start`` what it was there.
 
     Args:
         case: at its start.
@@ -67,6 +68,7 @@ def figures(
         "he": energy.voxel_sum,
         "he_per_voxel": energy.voxel_mean,
         "displacement_mean_mm": displacement_statistics(residual)["mean_mm"],
+        "diverged": float(not np.isfinite(displacement.array).all()),
     }
 
 

@@ -171,6 +171,8 @@ def learn_registration(
     progress: Progress = SILENT,
 ) -> Learned:
     """Train a registration on translated pairs; the arguments and errors are those of :func:`learn_translation`."""
+    import torch
+
     from ..registration.methods import named
     from ..registration.training import train
 
@@ -178,7 +180,9 @@ def learn_registration(
     if iterations is not None:
         method = type(method)(replace(method.settings, iterations=iterations))
     trained = train(method, images, checkpoint=checkpoint, seed=seed, device=device, progress=progress)
-    return Learned(trained.part(), trained.history)
+    sound = all(bool(torch.isfinite(tensor).all()) for tensor in trained.part().tensors.values())
+    complaint = "" if sound else f"The training of {name} diverged: its network holds no numbers and is of no use."
+    return Learned(trained.part(), trained.history, complaint)
 
 
 def deformed(

@@ -154,6 +154,22 @@ def table_told(rows: Mapping[str, Sequence[Row]]) -> Table | None:
     return Table("Whether the overlap that the finder sees tells which results got worse", columns, tuple(lines))
 
 
+def diverged(rows: Mapping[str, Sequence[Row]]) -> str:
+    """Which registrations ended in no numbers, and what that does to the tables; empty where none did.
+
+    Args:
+        rows: of each method by its name.
+    """
+    lost = {name: sum(bool(row.figures.get("diverged")) for row in of) for name, of in rows.items()}
+    told = [f"{name} in {count} of {len(rows[name])} pairs" for name, count in lost.items() if count]
+    if not told:
+        return ""
+    return (
+        f"Diverged: {', '.join(told)}. The deformation holds no numbers there, which counts as a DSC of 0, while the "
+        "distances and HE of these pairs are missing in the means."
+    )
+
+
 def changed(
     before: Sequence[Row], after: Sequence[Row], figure: str, digits: int, *, more_is_better: bool
 ) -> str | Mark:
@@ -169,7 +185,7 @@ def changed(
 
 def write_rows(path: Path, rows: Sequence[Row]) -> None:
     """A CSV file with a line for every case and method; what was not measured is empty."""
-    figures = [column.figure for column in COLUMNS] + ["displacement_mean_mm"]
+    figures = [column.figure for column in COLUMNS] + ["displacement_mean_mm", "diverged"]
     with path.open("w", newline="", encoding="utf-8") as stream:
         table = csv.writer(stream)
         table.writerow(["case", "patient", "fold", "method", *figures])

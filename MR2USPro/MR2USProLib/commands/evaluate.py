@@ -18,7 +18,7 @@ from ..evaluation.comparison import Row
 from ..outputs import staged, write_json
 from ..progress import SILENT, Progress
 from ..provenance import Record
-from .cohort_tables import table_one, table_told, table_two, write_rows
+from .cohort_tables import diverged, table_one, table_told, table_two, write_rows
 
 if TYPE_CHECKING:
     from .. import pipeline
@@ -108,12 +108,15 @@ def run(
     shown = {name: by_method[name] for name in (START, *map(str, asked))}
     first, second, told = table_one(translations), table_two(shown), table_told(shown)
     judged = (second,) if told is None else (second, told)
+    warning = diverged(shown)
     with staged(out) as folder:
         write_rows(folder / "cases.csv", [row for rows in by_method.values() for row in rows])
-        (folder / "tables.md").write_text("\n".join(map(markdown, (first, *judged))), "utf-8")
+        tables = "\n".join([*map(markdown, (first, *judged)), *([f"{warning}\n"] if warning else [])])
+        (folder / "tables.md").write_text(tables, "utf-8")
         sections = [registration_section(study, shown, judged), translation_section(study, first)]
-        record.results = {"pieces": pieces, "pieces_from_before": done, "means": _means(shown)}
-        page = render("Methods compared on a cohort", verdict(shown), sections, facts(record))
+        record.results = {"pieces": pieces, "pieces_from_before": done, "means": _means(shown), "warning": warning}
+        judgement = f"{verdict(shown)} {warning}".strip()
+        page = render("Methods compared on a cohort", judgement, sections, facts(record))
         (folder / "report.html").write_text(page, "utf-8")
         write_json(folder / "report.json", record.as_dict())
     return record
