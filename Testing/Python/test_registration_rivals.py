@@ -79,6 +79,20 @@ def test_the_published_rates_train_a_cohort(method):
     assert method.for_cohort(80).refining().settings.iterations <= 50
 
 
+@pytest.mark.parametrize("pairs", [20, 80])
+def test_every_method_sees_a_cohort_equally_often(pairs):
+    settings = [method.for_cohort(pairs).settings for method in METHODS.values()]
+    assert len({(some.iterations, some.batch) for some in settings}) == 1
+    assert settings[0].iterations * settings[0].batch >= 60 * pairs
+
+
+def test_a_pair_is_not_seen_twice_by_a_network_without_noise():
+    trained = VoxelMorph.for_cohort(80)
+    assert (
+        VoxelMorph().settings.batch == VoxelMorph.for_cohort(1).settings.batch == trained.refining().settings.batch == 1
+    )
+
+
 @pytest.mark.parametrize("method", RIVALS, ids=lambda m: m.name)
 def test_every_weight_takes_part(method):
     method = method()

@@ -98,12 +98,15 @@ class VoxelMorph(Method):
 
     @classmethod
     def for_cohort(cls, pairs: int) -> Self:
-        """At the published learning rate."""
-        return cls(VoxelMorphSettings(iterations=max(2000, 30 * pairs), learning_rate=1e-4, decay=False))
+        """At the published learning rate, with as many pairs in a step as the other methods see."""
+        settings = VoxelMorphSettings(
+            iterations=max(2000, 30 * pairs), learning_rate=1e-4, decay=False, batch=min(pairs, Settings.batch)
+        )
+        return cls(settings)
 
     def refining(self) -> Self:
-        """Few steps at the learning rate of the training."""
-        return type(self)(replace(self.settings, iterations=50, flips=False))
+        """Few steps at the learning rate of the training, with the one pair that there is."""
+        return type(self)(replace(self.settings, iterations=50, flips=False, batch=VoxelMorphSettings.batch))
 
     def network(self) -> nn.Module:
         """A new network, as good as at identity."""
