@@ -101,15 +101,15 @@ class AlignSection(Section):
         for place, node in ((self.ui.mrPlaceWidget, case.mrLandmarks), (self.ui.trusPlaceWidget, case.trusLandmarks)):
             if place.currentNode() is not node:
                 place.setCurrentNode(node)
-        both = case.mr is not None and case.trus is not None
-        self.ui.placeBoxesButton.enabled = both
+        missing = startPose.pairNeed(case)
+        self.ui.placeBoxesButton.enabled = not missing
         self.ui.placeBoxesButton.toolTip = (
             _("Put a box of the size of a prostate into the middle of each image, or put those that are there back.")
-            if both
-            else _("Choose the MR and the TRUS volume first.")
+            if not missing
+            else _("{missing} first.").format(missing=missing)
         )
         trouble = self._updatePose(case)
-        self._show(case, not startPose.pairNeed(case) and not trouble)
+        self._show(case, not missing and not trouble)
         self.ui.overlapLabel.text = trouble or self._overlapText(case)
         self.ui.overlapLabel.visible = bool(self.ui.overlapLabel.text)
         self.ui.landmarksLabel.text = self._landmarksText(case)

@@ -23,7 +23,7 @@ def checkVolumes(mr: Any, trus: Any) -> None:
     for node, what in ((mr, _("MR")), (trus, _("TRUS volume"))):
         if node is None:
             raise InputError(_("Choose the {what}.").format(what=what))
-        if node.GetImageData() is None or node.GetImageData().GetNumberOfPoints() < 8:
+        if isEmpty(node):
             raise InputError(_("The volume {name} is empty: choose another one.").format(name=node.GetName()))
     if mr is trus:
         raise InputError(_("MR and TRUS are the same volume: choose two."))
@@ -40,6 +40,11 @@ def checkVolumes(mr: Any, trus: Any) -> None:
                 name=mr.GetName()
             )
         )
+
+
+def isEmpty(volume: Any) -> bool:
+    """Whether a volume node holds no image, or none that could be registered."""
+    return volume.GetImageData() is None or volume.GetImageData().GetNumberOfPoints() < 8
 
 
 def marked(mrPoints: Any, trusPoints: Any) -> list[int]:

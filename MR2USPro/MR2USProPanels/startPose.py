@@ -10,7 +10,7 @@ from MR2USProLib.errors import InputError
 
 from .aligning import computeStart
 from .case import Case
-from .pairing import marked, pointsNeed
+from .pairing import isEmpty, marked, pointsNeed
 
 
 def pairNeed(case: Case | None) -> str:
@@ -19,6 +19,12 @@ def pairNeed(case: Case | None) -> str:
         return _("Choose the MR")
     if case.trus is None:
         return _("Choose the TRUS volume")
+    if case.mr is case.trus:
+        return _("Choose two different volumes")
+    if isEmpty(case.mr):
+        return _("Choose an MR that is not empty")
+    if isEmpty(case.trus):
+        return _("Choose a TRUS volume that is not empty")
     if case.trus.GetParentTransformNode() is not None:
         return _("Harden the transform of the TRUS volume")
     parent = case.mr.GetParentTransformNode()

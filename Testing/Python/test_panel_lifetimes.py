@@ -1,9 +1,16 @@
 """Cases, nodes and panels that go while something else still needs them."""
 
+import json
+import os
+import sys
+
 import pytest
 
+from known_pair import leave_results
+from MR2USProLib.registration import transforms
+from oblique_pair import initial
 from reconstruct_panel import nodes
-from register_panel import markups
+from register_panel import STARTS, markups
 
 
 def current():
@@ -167,3 +174,87 @@ def test_views_that_were_chosen_during_a_registration_stay(slicerApp, tmp_path):
     runner.cleanup()
     assert red.GetForegroundVolumeID() == other.GetID()
     assert {node.GetForegroundVolumeID() for node in others} == {mr.GetID()}
+
+
+WAITING = """#!{python}
+import os, sys, time
+while not os.path.exists(os.path.join(os.path.dirname(sys.argv[-1]), "manifest.json")):
+    time.sleep(0.05)
+"""
+
+
+@pytest.fixture
+def registering(registerPanel, pairCase, knownPair, monkeypatch, tmp_path):
+    """A registration under way, and what lets it end with the known result."""
+    if os.name == "nt":
+        pytest.skip("the worker's script is started by its first line")
+    python = tmp_path / "python"
+    python.write_text(WAITING.format(python=sys.executable))
+    python.chmod(0o755)
+    monkeypatch.setattr("MR2USProPanels.jobRunner.workerPython", lambda: str(python))
+    registerPanel.run.click()
+    runner = registerPanel.logic.runner
+    assert runner.busy
+
+    def end():
+        folder = runner.current.job.folder
+        results = leave_results(folder, *knownPair, transforms.as_affine(initial()))
+        (folder / "manifest.tmp").write_text(json.dumps({"kind": "register", "results": results, "files": []}))
+        (folder / "manifest.tmp").rename(folder / "manifest.json")
+        registerPanel.app.waitUntil(lambda: not runner.busy, 30)
+        registerPanel.app.process(0.05)
+        assert not folder.exists()
+
+    return end
+
+
+def test_a_registration_ends_while_another_module_is_open(registerPanel, pairCase, registering, slicerApp):
+    import slicer
+
+    slicerApp.openModule("MR2USReconstruct")
+    layers = [node.GetForegroundVolumeID() for node in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")]
+    registering()
+    composites = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    assert [node.GetForegroundVolumeID() for node in composites] == layers
+    slicerApp.openModule("MR2USRegister")
+    assert registerPanel.run.text == "Register again"
+    assert {node.GetForegroundVolumeID() for node in composites} == {pairCase.warped.GetID()}
+
+
+def test_a_registration_whose_images_are_deleted_meanwhile_still_ends(registerPanel, pairCase, registering, slicerApp):
+    import slicer
+
+    for node in (pairCase.mr, pairCase.trus):
+        slicer.mrmlScene.RemoveNode(node)
+    registering()
+    assert registerPanel.run.text == "Choose the MR"
+    assert registerPanel.review.whatLabel.text == "Nothing to review yet: register first."
+    assert pairCase.warped is not None
+
+
+def test_a_registration_whose_case_is_deleted_meanwhile_leaves_nothing(pairCase, registering, slicerApp):
+    import slicer
+
+    before = [node for node in nodes() if node[1] != pairCase.parameterNode.GetName()]
+    slicer.mrmlScene.RemoveNode(pairCase.parameterNode)
+    registering()
+    slicer.mrmlScene.RemoveNode(current().parameterNode)
+    assert [node for node in nodes() if node[0] != "vtkMRMLScriptedModuleNode"] == before
+
+
+def test_volumes_that_cannot_make_a_pair_are_told_before_anything_starts(registerPanel, pairCase, slicerApp):
+    import slicer
+
+    empty = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Über")
+    mr, trus = pairCase.mr, pairCase.trus
+    for wrong, words in (
+        ((mr, mr), "Choose two different volumes"),
+        ((empty, trus), "Choose an MR that is not empty"),
+        ((mr, empty), "Choose a TRUS volume that is not empty"),
+    ):
+        pairCase.mr, pairCase.trus = wrong
+        for start in STARTS:
+            registerPanel.start_from(start)
+            assert registerPanel.run.text == registerPanel.align.useButton.text == words
+            assert not registerPanel.run.enabled
+            assert not registerPanel.align.placeBoxesButton.enabled
