@@ -5,11 +5,26 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from .errors import InputError
 
 
-def read_rows(path: str | Path, needed: Sequence[str], what: str) -> tuple[tuple[str, ...], list[dict[str, str]]]:
+class Rows(NamedTuple):
+    """What a CSV file holds.
+
+    Attributes:
+        header: names of the columns.
+        cells: of each row, by column.
+        lines: of the file where each row stands, counted from 1; empty lines are no rows.
+    """
+
+    header: tuple[str, ...]
+    cells: list[dict[str, str]]
+    lines: list[int]
+
+
+def read_rows(path: str | Path, needed: Sequence[str], what: str) -> Rows:
     """The header and the rows of a CSV file.
 
     Args:
@@ -26,10 +41,10 @@ def read_rows(path: str | Path, needed: Sequence[str], what: str) -> tuple[tuple
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
             reader = csv.DictReader(stream, skipinitialspace=True)
-            names, rows = tuple(reader.fieldnames or ()), list(reader)
+            names, rows = tuple(reader.fieldnames or ()), [(row, reader.line_num) for row in reader]
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path.name} is not a text table: give a CSV file with the header {header}.") from error
     for column in needed:
         if column not in names:
             raise InputError(f"{path.name} lacks the column {column}: its header must name {header}.")
-    return names, rows
+    return Rows(names, [row for row, _ in rows], [line for _, line in rows])

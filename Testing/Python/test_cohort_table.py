@@ -47,6 +47,7 @@ GOOD = "a,data/mr.nrrd,data/us.nrrd"
         (("case,mr,us", "a,data/mr.nrrd"), "line 2 of cohort.csv has not as many values"),
         (("case,mr,us", GOOD + ",more"), "line 2 of cohort.csv has not as many values"),
         (("case,mr,us", "a,,data/us.nrrd"), "line 2 of cohort.csv has no value for mr"),
+        (("case,mr,us", "", GOOD, "", "b,,data/us.nrrd"), "line 5 of cohort.csv has no value for mr"),
         (("case,mr,us", GOOD, "A" + GOOD[1:]), "names the case 'A' twice \\(line 3\\)"),
         (("case,mr,us", "../" + GOOD), "cannot name files"),
         (("case,mr,us", "a,data/mr.nrrd,data/none.nrrd"), "none.nrrd \\(us of the case 'a'\\) does not exist"),
@@ -89,7 +90,22 @@ def test_folds_depend_on_the_seed_and_not_on_the_order():
     assert folds(cases, 3, seed=1) != folds(cases, 3, seed=2)
 
 
-@pytest.mark.parametrize("count", [1, 4])
-def test_folds_that_cannot_be_are_refused(count):
-    with pytest.raises(InputError, match="3 patient\\(s\\) cannot be split"):
-        folds(cohort([2, 1, 1]), count, seed=0)
+@pytest.mark.parametrize(
+    ("pairs", "count", "says"),
+    [
+        (
+            [2, 1, 1],
+            1,
+            r"The 4 case\(s\) are of 3 patient\(s\), .* into 1 folds: give --folds 2 at least and 3 at most",
+        ),
+        (
+            [2, 1, 1],
+            4,
+            r"The 4 case\(s\) are of 3 patient\(s\), .* into 4 folds: give --folds 2 at least and 3 at most",
+        ),
+        ([5], 2, r"The 5 case\(s\) are of 1 patient\(s\), who cannot be split into 2 folds: give --fit-only"),
+    ],
+)
+def test_folds_that_cannot_be_are_refused(pairs, count, says):
+    with pytest.raises(InputError, match=says):
+        folds(cohort(pairs), count, seed=0)

@@ -61,15 +61,15 @@ def read_cohort(path: str | Path) -> tuple[Case, ...]:
             can have, or labels of one image only.
     """
     path = Path(path)
-    header, lines = read_rows(path, NEEDED, "cohort")
-    for column in header:
+    rows = read_rows(path, NEEDED, "cohort")
+    for column in rows.header:
         if column not in COLUMNS:
             raise InputError(
                 f"{path.name} has a column '{column}' that means nothing here: name it one of {', '.join(COLUMNS)}, or "
                 "take it out."
             )
     cases: dict[str, Case] = {}
-    for line, cells in enumerate(lines, start=2):
+    for line, cells in zip(rows.lines, rows.cells, strict=True):
         case = _case(cells, path, line)
         if case.name.casefold() in cases:  # some file systems do not tell capitals apart
             raise InputError(f"{path.name} names the case '{case.name}' twice (line {line}): give every case its own.")
@@ -116,8 +116,12 @@ def folds(cases: Sequence[Case], count: int, seed: int) -> tuple[tuple[Case, ...
         by_patient.setdefault(case.patient, []).append(case)
     if not 2 <= count <= len(by_patient):
         raise InputError(
-            f"{len(by_patient)} patient(s) cannot be split into {count} folds (--folds): give 2 folds at least and one "
-            "patient for each."
+            f"The {len(cases)} case(s) are of {len(by_patient)} patient(s), who cannot be split into {count} folds: "
+            + (
+                f"give --folds 2 at least and {len(by_patient)} at most, or --fit-only."
+                if len(by_patient) > 1
+                else "give --fit-only."
+            )
         )
     patients = sorted(by_patient)
     np.random.default_rng(seed).shuffle(patients)

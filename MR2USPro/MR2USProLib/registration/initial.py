@@ -63,7 +63,7 @@ def read_landmarks(path: str | Path) -> tuple[NDArray[np.float64], NDArray[np.fl
         InputError: no such file, columns missing, or values that are no numbers.
     """
     path = Path(path)
-    rows = [[row[name] for name in COLUMNS] for row in read_rows(path, COLUMNS, "landmark file")[1]]
+    rows = [[row[name] for name in COLUMNS] for row in read_rows(path, COLUMNS, "landmark file").cells]
     try:
         points = np.array(rows, dtype=np.float64).reshape(-1, 6)
     except (TypeError, ValueError) as error:

@@ -38,7 +38,7 @@ def read_points(path: str | Path) -> tuple[list[str], NDArray[np.float64]]:
 
 
 def _table(path: Path) -> tuple[list[str], NDArray[np.float64]]:
-    rows = read_rows(path, ("name", "x", "y", "z"), "list of points")[1]
+    rows = read_rows(path, ("name", "x", "y", "z"), "list of points").cells
     return [row["name"] for row in rows], np.array([[float(row[axis]) for axis in "xyz"] for row in rows])
 
 
