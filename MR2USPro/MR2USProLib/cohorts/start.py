@@ -86,14 +86,15 @@ def started(
 
 def learn_start(
     pairs: Sequence[BoxedPair],
-    tested: Sequence[BoxedPair],
+    tested: Sequence[BoxedPair] = (),
+    *,
     iterations: int | None = None,
     seed: int = 0,
     progress: Progress = SILENT,
-) -> Part:
-    """What is known of where glands lie: the program's own finder, or what the boxes of a cohort teach.
+) -> Part | None:
+    """What the boxes of a cohort teach of where glands lie; None where the program's own finder serves better.
 
-    The program's own is taken where it has seen none of the pairs and knows more than they could teach; see
+    It does where it has seen none of the pairs and knows more than they could teach; see
     :func:`..registration.finder_training.serves`.
 
     Args:
@@ -109,9 +110,9 @@ def learn_start(
     """
     from ..registration.finder_training import from_part, learn_finder, own_finder, serves, to_part
 
-    own = own_finder()
-    if serves(from_part(own), pairs, tested):
-        return own
+    if serves(from_part(own_finder()), pairs, tested):
+        progress.report(1.0)
+        return None
     return to_part(learn_finder(pairs, iterations=iterations, seed=seed, progress=progress))
 
 

@@ -268,10 +268,13 @@ class Study:
 
     def _learning_finder(self, n: int, method: Method) -> Callable[[Progress], None]:
         def work(progress: Progress) -> None:
+            from ..registration.finder_training import own_finder
+
             pairs = self.reading.boxed(self.training_cases(n), progress.part(0.0, 0.15))
             tested = self.reading.boxed(self.folds[n], progress.part(0.15, 0.2))
-            part = learn_start(pairs, tested, self.plan.iterations, self.plan.seed, progress.part(0.2, 1.0))
-            self.files.keep_network(n, str(method), "finder", part)
+            plan, learning = self.plan, progress.part(0.2, 1.0)
+            part = learn_start(pairs, tested, iterations=plan.iterations, seed=plan.seed, progress=learning)
+            self.files.keep_network(n, str(method), "finder", part or own_finder())
 
         return work
 

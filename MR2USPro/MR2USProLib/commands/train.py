@@ -13,6 +13,7 @@ from ..cohorts.cohort import read_cohort
 from ..cohorts.methods import NETWORKS, TRANSLATIONS
 from ..cohorts.reading import Reading
 from ..cohorts.resuming import check_same, identity, remember
+from ..cohorts.start import learn_start
 from ..cohorts.training import Learned, learn_registration, learn_translation, translated_all
 from ..devices import prepare
 from ..errors import InputError
@@ -80,7 +81,7 @@ def run(
     ):
         if chosen not in known:
             raise InputError(f"There is no method '{chosen}' ({option}): choose one of {', '.join(known)}.")
-    from ..registration.finder_training import LEAST_PAIRS, from_part, learn_finder, own_finder, serves, to_part
+    from ..registration.finder_training import LEAST_PAIRS
     from ..registration.initial import named_file
 
     cases = read_cohort(cohort)
@@ -126,11 +127,7 @@ def run(
             with record.timed("finder"):
                 learning = progress.named("Start")
                 boxed = reading.boxed(cases, learning.part(0.0, 0.1))
-                if not serves(from_part(own_finder()), boxed):
-                    finder = to_part(
-                        learn_finder(boxed, iterations=iterations, seed=seed, progress=learning.part(0.1, 1.0))
-                    )
-                learning.report(1.0)
+                finder = learn_start(boxed, iterations=iterations, seed=seed, progress=learning.part(0.1, 1.0))
         _write(out, learned, finder, record, len(cases))
     return record
 
