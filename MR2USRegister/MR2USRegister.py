@@ -112,6 +112,7 @@ class MR2USRegisterLogic(ScriptedLoadableModuleLogic):
         weights: str | Path | None = None,
         incompressible: bool = False,
         doubleSlices: bool = False,
+        findGlands: bool = True,
         seed: int = 0,
         device: Literal["auto", "cpu", "cuda"] = "auto",
         mrGland: Any = None,
@@ -146,6 +147,7 @@ class MR2USRegisterLogic(ScriptedLoadableModuleLogic):
                 for what it does not hold, networks are fitted to this pair alone.
             incompressible: charge the fit for changes of the volume (``self-similarity`` and ``anatomy-aware`` only).
             doubleSlices: paint a slice between every two slices of the MR first.
+            findGlands: better the start by where the glands are recognised in the regions.
             seed: of everything that is random.
             device: where the networks run.
             mrGland: segmentation node whose segment "prostate" or "gland" (or else the first) guides the registration.
@@ -174,6 +176,7 @@ class MR2USRegisterLogic(ScriptedLoadableModuleLogic):
             "weights": str(weights) if weights else None,
             "incompressible": incompressible,
             "double_slices": doubleSlices,
+            "find_glands": findGlands,
             "seed": seed,
             "device": device,
         }

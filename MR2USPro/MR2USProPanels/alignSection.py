@@ -23,7 +23,7 @@ LITTLE_OVERLAP = 0.6
 MR_COLOR, TRUS_COLOR = (0.95, 0.6, 0.1), (0.1, 0.7, 0.95)
 """Colors of what is placed in either image."""
 ROWS = {
-    "boxes": ("boxesLabel", "placeBoxesButton"),
+    "boxes": ("boxesLabel", "placeBoxesButton", "findGlandsCheckBox"),
     "landmarks": (
         "landmarksHintLabel",
         "mrLandmarksLabel",

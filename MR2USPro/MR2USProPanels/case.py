@@ -86,6 +86,7 @@ class Case:
     trusLandmarks: vtkMRMLMarkupsFiducialNode
     startTransform: vtkMRMLTransformNode
     pose: vtkMRMLLinearTransformNode
+    findGlands: Annotated[bool, Default(True)]
     showStart: Annotated[bool, Default(True)]
     usedStart: str
 
@@ -120,7 +121,9 @@ class Case:
 
     # How the result is looked at. With ``showStart`` the views show the MR at the start instead.
     review: Annotated[
-        str, Choice(["overlay", "checkerboard", "curtain", "flicker", "deformation", "translated"]), Default("overlay")
+        str,
+        Choice(["overlay", "checkerboard", "curtain", "flicker", "deformation", "translated", "uncertainty"]),
+        Default("overlay"),
     ]
     showBefore: bool
     opacity: Annotated[float, WithinRange(0, 100), Default(50.0)]

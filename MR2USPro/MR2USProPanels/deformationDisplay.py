@@ -42,6 +42,20 @@ def magnitudeOf(beyondStart: Any, node: Any = None) -> Any:
     return mrml.volume_node(Volume(lengths, field.grid), _("Deformation (mm)"), node)
 
 
+def colored(lengths: Any) -> float:
+    """Show a volume of lengths, mm, in colors with a legend; gives the length that the last color stands for, mm."""
+    most = max(float(lengths.GetImageData().GetScalarRange()[1]), 0.1)
+    display = lengths.GetDisplayNode()
+    display.SetAndObserveColorNodeID(COLORS)
+    display.SetAutoWindowLevel(False)
+    display.SetWindowLevelMinMax(0.0, most)
+    legend = slicer.vtkSlicerColorLogic.AddDefaultColorLegendDisplayNode(lengths)
+    if legend is not None:
+        legend.SetTitleText(_("mm"))
+        legend.SetVisibility(True)
+    return most
+
+
 def show(beyondStart: Any, magnitude: Any, *, gridLines: bool) -> float:
     """Draw a deformation in the slice views.
 
@@ -53,15 +67,7 @@ def show(beyondStart: Any, magnitude: Any, *, gridLines: bool) -> float:
     Returns:
         the length that the last color stands for, mm.
     """
-    most = max(float(magnitude.GetImageData().GetScalarRange()[1]), 0.1)
-    display = magnitude.GetDisplayNode()
-    display.SetAndObserveColorNodeID(COLORS)
-    display.SetAutoWindowLevel(False)
-    display.SetWindowLevelMinMax(0.0, most)
-    legend = slicer.vtkSlicerColorLogic.AddDefaultColorLegendDisplayNode(magnitude)
-    if legend is not None:
-        legend.SetTitleText(_("mm"))
-        legend.SetVisibility(True)
+    most = colored(magnitude)
     if beyondStart.GetDisplayNode() is None:
         beyondStart.CreateDefaultDisplayNodes()
     grid = beyondStart.GetDisplayNode()
@@ -73,12 +79,12 @@ def show(beyondStart: Any, magnitude: Any, *, gridLines: bool) -> float:
     return most
 
 
-def hide(beyondStart: Any, magnitude: Any) -> None:
-    """Take the drawing away; both nodes stay."""
+def hide(beyondStart: Any, *lengths: Any) -> None:
+    """Take away what is drawn of a grid transform and of volumes of lengths; the nodes stay."""
     if beyondStart is not None and beyondStart.GetDisplayNode() is not None:
         beyondStart.GetDisplayNode().SetVisibility(False)
         beyondStart.GetDisplayNode().SetVisibility2D(False)
-    if magnitude is not None:
-        legend = slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(magnitude)
+    for volume in lengths:
+        legend = None if volume is None else slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(volume)
         if legend is not None:
             legend.SetVisibility(False)

@@ -35,6 +35,7 @@ def exportable(case: Case) -> dict[str, tuple[Any, Writer]]:
         ("displacement.nrrd", case.deformation, _writeDisplacement),
         ("mr_translated.nrrd", case.translatedMr, _writeVolume),
         ("us_translated.nrrd", case.translatedUs, _writeVolume),
+        ("uncertainty.nrrd", case.uncertainty, _writeVolume),
         ("metrics.csv", case.metrics, mrml.write_table),
         ("report.html", case.report, _writeText),
         ("targets.csv", case.targetTable, mrml.write_table),

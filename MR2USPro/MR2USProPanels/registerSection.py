@@ -43,7 +43,7 @@ class RegisterSection(Section):
         self._translation = ChoiceBox(
             self.ui.translationComboBox,
             {
-                "auto": _("As suits the registration"),
+                "auto": _("Automatic: as suits the registration"),
                 "acmt": _("ACMT: both to one intermediate modality"),
                 "pmt": _("PMT: both to one, by a discriminator"),
                 "unsb": _("UNSB: the MR to the look of the TRUS"),
@@ -54,7 +54,7 @@ class RegisterSection(Section):
         self._registration = ChoiceBox(
             self.ui.registrationComboBox,
             {
-                "auto": _("As trained, else self-similarity"),
+                "auto": _("Automatic: as trained, else self-similarity"),
                 SELF_SIMILARITY: _("Self-similarity: what both show alike, no network"),
                 "anatomy-aware": _("Anatomy-aware diffusion network"),
                 "fsdiffreg": _("FSDiffReg"),
@@ -199,6 +199,7 @@ class RegisterSection(Section):
             weights=case.weightsFile or None,
             incompressible=case.incompressible and case.registration in HOLDING_VOLUME,
             doubleSlices=case.doubleSlices,
+            findGlands=case.findGlands,
             seed=case.seed,
             device=device(),
             mrGland=case.mrGland,

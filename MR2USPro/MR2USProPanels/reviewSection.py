@@ -27,7 +27,7 @@ class ReviewSection(Section):
 
     def __init__(self, logic: Any) -> None:
         super().__init__("Review", logic)
-        self._review = ChoiceBox(self.ui.reviewComboBox, self._texts(True), self._onReview)
+        self._review = ChoiceBox(self.ui.reviewComboBox, self._texts(), self._onReview)
         self._axis = ChoiceBox(
             self.ui.curtainAxisComboBox,
             {
@@ -44,6 +44,7 @@ class ReviewSection(Section):
             "flicker": self._flicker,
             "deformation": self._deformation,
             "translated": self._translated,
+            "uncertainty": self._uncertainty,
         }
         self._rows = {
             "overlay": ("stageLabel", "opacityLabel", "opacitySlider", "colorCheckBox"),
@@ -52,6 +53,7 @@ class ReviewSection(Section):
             "flicker": ("stageLabel", "flickerLabel", "flickerSlider", "colorCheckBox"),
             "deformation": ("opacityLabel", "opacitySlider", "gridLinesCheckBox", "rangeLabel"),
             "translated": ("opacityLabel", "opacitySlider"),
+            "uncertainty": ("opacityLabel", "opacitySlider", "rangeLabel"),
         }
         self._timer = qt.QTimer()
         self._timer.connect("timeout()", self._onTimer)
@@ -86,8 +88,9 @@ class ReviewSection(Section):
         """Show what was chosen, in the way that was chosen."""
         case = self.case
         assert case is not None
-        self._review.setTexts(self._texts(case.translatedMr is not None))
-        if case.review == "translated" and case.translatedMr is None:
+        texts = self._texts(translated=case.translatedMr is not None, uncertainty=case.uncertainty is not None)
+        self._review.setTexts(texts)
+        if case.review not in texts:
             case.review = "overlay"
         self._review.show(case.review)
         self._axis.show(case.curtainAxis)
@@ -97,7 +100,7 @@ class ReviewSection(Section):
         busy = self.logic.runner.busy
         active = pair is not None and not case.showStart and not busy
         self._showRows(case.review if pair is not None else "")
-        colors = case.review == "deformation"
+        colors = case.review in ("deformation", "uncertainty")
         self.ui.opacityLabel.text = _("Color opacity:") if colors else _("MR opacity:")
         self.ui.reviewComboBox.enabled = pair is not None and not busy
         if not active or pair is None:
@@ -109,6 +112,8 @@ class ReviewSection(Section):
             self._timer.stop()
         if case.review != "deformation":
             deformationDisplay.hide(case.beyondStart, case.magnitude)
+        if case.review != "uncertainty":
+            deformationDisplay.hide(None, case.uncertainty)
         trus, mr = pair
         for node in (case.warped, case.before):
             node.GetDisplayNode().SetAndObserveColorNodeID(COLOR if case.inColor else GRAY)
@@ -125,7 +130,7 @@ class ReviewSection(Section):
         trus = case.deformation.GetNodeReference(slicer.vtkMRMLTransformNode.GetFixedNodeReferenceRole()) or case.trus
         return None if trus is None else (trus, case.before if case.showBefore else case.warped)
 
-    def _texts(self, translated: bool) -> dict[str, str]:
+    def _texts(self, *, translated: bool = False, uncertainty: bool = False) -> dict[str, str]:
         texts = {
             "overlay": _("Overlay"),
             "checkerboard": _("Checkerboard"),
@@ -133,7 +138,11 @@ class ReviewSection(Section):
             "flicker": _("Flicker"),
             "deformation": _("Deformation"),
         }
-        return {**texts, "translated": _("Translated pair")} if translated else texts
+        if translated:
+            texts["translated"] = _("Translated pair")
+        if uncertainty:
+            texts["uncertainty"] = _("Uncertainty")
+        return texts
 
     def _showRows(self, review: str) -> None:
         shown = self._rows.get(review, ())
@@ -189,12 +198,20 @@ class ReviewSection(Section):
             self._keep(case, "magnitude", deformationDisplay.magnitudeOf(case.beyondStart, case.magnitude))
         sliceLayers.show(trus, case.magnitude, case.opacity / 100)
         most = deformationDisplay.show(case.beyondStart, case.magnitude, gridLines=case.gridLines)
-        self.ui.rangeLabel.text = _("Red stands for 0 mm, yellow for {most:.1f} mm.").format(most=most)
+        self._tellRange(most)
         return _("How far the deformation moves the MR beyond the start, over the TRUS.")
 
     def _translated(self, case: Case, trus: Any, mr: Any) -> str:
         sliceLayers.show(case.translatedUs, case.translatedMr, case.opacity / 100)
         return _("What the registration compared: the translated MR at the start over the translated TRUS.")
+
+    def _uncertainty(self, case: Case, trus: Any, mr: Any) -> str:
+        sliceLayers.show(trus, case.uncertainty, case.opacity / 100)
+        self._tellRange(deformationDisplay.colored(case.uncertainty))
+        return _("How far off the deformation may be, over the TRUS. It knows of no mistake that looks right.")
+
+    def _tellRange(self, most: float) -> None:
+        self.ui.rangeLabel.text = _("Red stands for 0 mm, yellow for {most:.1f} mm.").format(most=most)
 
     def _keep(self, case: Case, field: str, node: Any) -> None:
         known = getattr(case, field)
@@ -207,7 +224,7 @@ class ReviewSection(Section):
         """Take away what only belongs to reviewing."""
         self._timer.stop()
         if case is not None:
-            deformationDisplay.hide(case.beyondStart, case.magnitude)
+            deformationDisplay.hide(case.beyondStart, case.magnitude, case.uncertainty)
 
     def _onTimer(self) -> None:
         self._flickered = not self._flickered

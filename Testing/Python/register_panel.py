@@ -13,7 +13,7 @@ from oblique_pair import initial
 
 PICTURES = os.environ.get("MR2US_PICTURES", "")
 STARTS = ["none", "centers", "boxes", "landmarks", "transform"]
-WAYS = ["overlay", "checkerboard", "curtain", "flicker", "deformation", "translated"]
+WAYS = ["overlay", "checkerboard", "curtain", "flicker", "deformation", "translated", "uncertainty"]
 FLIP = np.array([-1.0, -1.0, 1.0])
 """Between LPS and RAS."""
 

@@ -43,8 +43,10 @@ def test_a_file_of_weights_is_taken_as_the_command_line_takes_it(registerPanel, 
     form.weightsPath.currentPath = "/somewhere/weights.safetensors"
     slicerApp.process(0.05)
     assert not form.costLabel.visible  # what it takes is in the file
+    registerPanel.align.findGlandsCheckBox.checked = False
     registerPanel.run.click()
     job = registerPanel.logic.runner.current.job
     assert job.parameters["weights"] == "/somewhere/weights.safetensors"
+    assert job.parameters["find_glands"] is False
     assert (job.parameters["translation"], job.parameters["registration"]) == ("auto", "auto")
     slicerApp.clearScene()

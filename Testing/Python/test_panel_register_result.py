@@ -103,6 +103,8 @@ def test_the_uncertainty_comes_and_goes_with_its_registration(
 ):
     import slicer
 
+    from MR2USProPanels.exporting import exportable
+
     assert resultCase.uncertainty is None
     for n, known in enumerate((True, False)):
         keep_result(resultCase, knownPair, tmp_path / f"job {n}", uncertainty_mm=0.25 if known else None)
@@ -113,7 +115,10 @@ def test_the_uncertainty_comes_and_goes_with_its_registration(
             table = registerPanel.register.figuresTable
             rows = [table.item(n, 0).text() for n in range(table.rowCount)]
             assert "Uncertainty of the shift in the gland, mean" in rows
+            resultCase.review = "uncertainty"
+            assert "uncertainty.nrrd" in exportable(resultCase)
     assert slicer.mrmlScene.GetFirstNodeByName("Uncertainty (mm)") is None
+    assert resultCase.review == "overlay"
 
 
 def test_says_in_words_what_came_of_it(registerPanel, resultCase):

@@ -5,13 +5,16 @@ import pytest
 
 from MR2USProLib.registration import transforms
 from oblique_pair import initial
-from register_panel import WAYS, shown, views
+from register_panel import WAYS, keep_result, shown, views
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_ways_of_looking(registerPanel, resultCase, slicerApp, way):
+def test_ways_of_looking(registerPanel, resultCase, knownPair, slicerApp, tmp_path, way):
     import slicer
 
+    if way == "uncertainty":
+        keep_result(resultCase, knownPair, tmp_path / "sure", uncertainty_mm=0.7)
+        slicerApp.process(0.05)
     registerPanel.look_by(way)
     registerPanel.picture(way)
     backgrounds = {node.GetBackgroundVolumeID() for node in views()}
@@ -23,14 +26,20 @@ def test_ways_of_looking(registerPanel, resultCase, slicerApp, way):
         "flicker": (resultCase.trus, resultCase.warped),
         "deformation": (resultCase.trus, resultCase.magnitude),
         "translated": (resultCase.translatedUs, resultCase.translatedMr),
+        "uncertainty": (resultCase.trus, resultCase.uncertainty),
     }[way]
     assert backgrounds == {expected[0].GetID()}
     assert foregrounds == {expected[1].GetID() if expected[1] is not None else None}
+    if way == "uncertainty":
+        assert registerPanel.review.rangeLabel.text == "Red stands for 0 mm, yellow for 0.7 mm."
+        assert slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(resultCase.uncertainty).GetVisibility()
     # Leaving a way of looking leaves nothing of it behind.
     registerPanel.look_by("overlay")
     assert shown((resultCase.trus.GetID(), resultCase.warped.GetID(), 0.5))
     slicerApp.process(0.6)
     assert shown((resultCase.trus.GetID(), resultCase.warped.GetID(), 0.5))
+    if way == "uncertainty":
+        assert not slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(resultCase.uncertainty).GetVisibility()
     if way == "deformation":
         assert not resultCase.beyondStart.GetDisplayNode().GetVisibility2D()
         assert not slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(resultCase.magnitude).GetVisibility()
