@@ -49,6 +49,13 @@ app = typer.Typer(
 )
 
 
+LEFT = {
+    "train": "what was learned up to a minute ago is kept: the same call with --resume goes on",
+    "evaluate": "what is finished is kept, and of a training all but the last minute: the same call goes on",
+}
+"""What a command that was cancelled leaves behind, where that is anything."""
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"MR2USPro {__version__}")
@@ -471,17 +478,17 @@ def run(arguments: list[str]) -> int:
         print(f"mr2us: {error.format_message().rstrip('.')}: see --help.", file=sys.stderr)
         return 2
     except (KeyboardInterrupt, Cancelled, typer.Abort):
-        return _cancelled()
+        return _cancelled(arguments[0])
     except Exception:
         traceback.print_exc()
         print("mr2us: this is a fault of the program: please report the lines above.", file=sys.stderr)
         return 1
     # After Ctrl-C typer may hand back its exit code instead of raising.
-    return _cancelled() if ended == 130 else 0
+    return _cancelled(arguments[0]) if ended == 130 else 0
 
 
-def _cancelled() -> int:
-    print("mr2us: cancelled; nothing of the unfinished stage was kept.", file=sys.stderr)
+def _cancelled(command: str) -> int:
+    print(f"mr2us: cancelled; {LEFT.get(command, 'nothing of the unfinished stage was kept')}.", file=sys.stderr)
     return 130
 
 

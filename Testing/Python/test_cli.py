@@ -1,5 +1,6 @@
 """The command line as programs and people meet it: exit codes, sentences, events, and what is left in the folder."""
 
+import importlib
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from MR2USProLib import cli
 from MR2USProLib.volume import Grid, Volume
 
 ENGINE = Path(__file__).parents[2] / "MR2USPro"
@@ -121,6 +123,23 @@ def test_cancel_ends_it_within_two_seconds_and_leaves_nothing(how, tmp_path):
     assert time.monotonic() - start < 2
     assert json.loads(told.splitlines()[-1]) == {"event": "cancelled"}
     assert not (tmp_path / "exam").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("train", "call with --resume goes on."), ("evaluate", "the same call goes on."), ("simulate", "was kept.")],
+)
+def test_who_cancels_is_told_what_is_left(name, says, monkeypatch, capsys, tmp_path):
+    def interrupted(**options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(importlib.import_module(f"MR2USProLib.commands.{name}"), "run", interrupted)
+    needed = {"simulate": []}.get(name, ["--cohort", "cohort.csv"])
+    assert cli.run([name, "--out", str(tmp_path), *needed]) == 130
+    told = capsys.readouterr().err
+    assert told.startswith("mr2us: cancelled; ")
+    assert told.rstrip().endswith(says)
+    assert told.count("\n") == 1
 
 
 def test_warp_carries_points_from_the_mr_to_the_trus(tmp_path):
