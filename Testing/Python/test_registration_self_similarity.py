@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter
 
 from MR2USProLib.errors import Cancelled
 from MR2USProLib.progress import SILENT, Progress
-from MR2USProLib.registration import smooth_flow
+from MR2USProLib.registration import comparison, smooth_flow
 from MR2USProLib.registration.comparison import Comparison
 from MR2USProLib.registration.deformation import compose, jacobian_determinant
 from MR2USProLib.registration.mind import self_similarity
@@ -90,8 +90,17 @@ def test_forces_and_products_are_those_of_the_velocity():
     force = rng.standard_normal((3, *flow.shape))
     fields = [np.moveaxis(flow.velocity_mm(x), -1, 0) for x in (one, other)]
     assert (flow.gathered(force, count) * one).sum() == pytest.approx((force * fields[0]).sum())
-    spread = sum(np.gradient(fields[0][n], step, axis=2 - n) for n, step in enumerate(flow.spacing_mm))
-    np.testing.assert_allclose(np.einsum("xan,an->x", flow.divergence(1), one), spread.ravel(), atol=1e-9)
+    weight = rng.random(flow.shape)
+    spreads = [sum(np.gradient(x[n], step, axis=2 - n) for n, step in enumerate(flow.spacing_mm)) for x in fields]
+    for every, parameters in ((1, count), (2, count), (2, POWERS)):
+        some = (slice(None, None, every),) * 3
+        products = flow.divergences(weight, every, parameters)
+        if parameters == count:
+            expected = (weight * spreads[0] * spreads[1])[some].sum()
+            assert np.einsum("am,ambn,bn", one, products, other) == pytest.approx(expected)
+        else:
+            whole = flow.divergences(weight, every, count)[:, :POWERS, :, :POWERS]
+            np.testing.assert_allclose(products, whole)
 
 
 def test_products_are_those_of_a_velocity_with_sharp_hats(monkeypatch):
@@ -104,6 +113,18 @@ def test_products_are_those_of_a_velocity_with_sharp_hats(monkeypatch):
     fields = [np.moveaxis(flow.velocity_mm(x), -1, 0) for x in (one, other)]
     expected = np.einsum("akji,abkji,bkji", fields[0], weights, fields[1])
     assert np.einsum("am,ambn,bn", one, flow.products(weights, count), other) == pytest.approx(expected)
+
+
+def test_a_step_is_solved_block_by_block_and_can_be_stopped_at_each(monkeypatch):
+    monkeypatch.setattr(comparison, "BLOCK", 7)
+    rng = np.random.default_rng(0)
+    root = rng.standard_normal((30, 30))
+    at = comparison.Fitted(np.zeros((3, 10)), 0.0, root @ root.T, rng.standard_normal(30))
+    damping, told = rng.random(30), []
+    found = comparison._step(at, damping, lambda: told.append(1))
+    np.testing.assert_allclose(found, np.linalg.solve(at.curvature + np.diag(damping), at.slope))
+    np.testing.assert_array_equal(at.curvature, root @ root.T)
+    assert len(told) >= 2 * (30 // 7)
 
 
 def test_a_turn_and_a_bend_are_found_across_modalities(followed):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import cho_solve, cholesky, solve_triangular
 from torch import Tensor
 
 from ..progress import Progress
@@ -28,6 +29,8 @@ EVERY = 2
 """Every so-manieth voxel tells of changes of volume: knots lie further apart."""
 DONE = 1e-4
 """A step that takes a smaller share of the loss is the last."""
+BLOCK = 800
+"""Rows of a matrix that are factored between two reports."""
 
 
 class Fitted(NamedTuple):
@@ -73,9 +76,15 @@ class Comparison:
         slope = torch.stack([x / step for x, step in zip(slopes, flow.spacing_mm, strict=True)], dim=2)
         self._moving = torch.cat([moving, slope.flatten(1, 2)], dim=1)
         # A half of the region that shows nothing speaks for no motion at all.
-        self._share = weight[0, 0] / weight.sum().clamp_min(1e-9)
+        self._weight, self._share = weight, weight[0, 0] / weight.sum().clamp_min(1e-9)
         self.lambda_volume = lambda_volume
         self._charges: dict[int, Array] = {}
+
+    def of(self, pictures: tuple[Tensor, Tensor]) -> Self:
+        """The same comparison of other descriptions."""
+        other = type(self)(self.flow, pictures, self._weight, self.lambda_volume)
+        other._charges = self._charges
+        return other
 
     def minimised(
         self,
@@ -90,12 +99,14 @@ class Comparison:
         Raises:
             Cancelled: the user asked to stop.
         """
-        at, damping = self._looked(start), DAMPING
+        at, damping = self._looked(start, partial(progress.report, 0.0, message)), DAMPING
         history = [at.loss]
-        for _ in progress.steps(steps, message):
+        for n in progress.steps(steps, message):
+            tell = partial(progress.report, n / steps, message)
             scale = np.diag(at.curvature) + 1e-9 * np.trace(at.curvature) / len(at.curvature)
             for _trial in range(TRIALS):
-                tried = self._looked(at.parameters - _step(at, damping * scale).reshape(start.shape))
+                step = _step(at, damping * scale, tell).reshape(start.shape)
+                tried = self._looked(at.parameters - step, tell)
                 if tried.loss < at.loss:
                     break
                 damping *= MORE
@@ -110,8 +121,9 @@ class Comparison:
         progress.report(1.0)
         return at._replace(history=tuple(history))
 
-    def _looked(self, parameters: Array) -> Fitted:
+    def _looked(self, parameters: Array, tell: Callable[[], None]) -> Fitted:
         """The loss and its derivatives; how the flow changes with its parameters is taken as it is at rest."""
+        tell()
         seen = warp(self._moving, self.flow.displacement(parameters))[0]
         difference = seen[: self.channels] - self.fixed
         slope = seen[self.channels :].unflatten(0, (self.channels, 3))
@@ -119,9 +131,9 @@ class Comparison:
         weights = torch.einsum("cakji,cbkji->abkji", slope, slope) * share
         pull = ((slope * difference[:, None]).sum(dim=0) * share).double().cpu().numpy()
         count = parameters.shape[1]
-        held = self._held(count)
+        held = self._held(count, tell)
         bent = held @ parameters.ravel()
-        curvature = self.flow.products(weights.double().cpu().numpy(), count).reshape(3 * count, -1)
+        curvature = self.flow.products(weights.double().cpu().numpy(), count, tell).reshape(3 * count, -1)
         curvature += held
         return Fitted(
             parameters,
@@ -130,30 +142,40 @@ class Comparison:
             self.flow.gathered(pull, count).ravel() + bent,
         )
 
-    def _held(self, count: int) -> Array:
+    def _held(self, count: int, tell: Callable[[], None]) -> Array:
         """What is charged beside the pictures' difference, as a matrix (3 count, 3 count)."""
         if count not in self._charges:
-            self._charges[count] = self._charged(count)
+            self._charges[count] = self._charged(count, tell)
         return self._charges[count]
 
-    def _charged(self, count: int) -> Array:
+    def _charged(self, count: int, tell: Callable[[], None]) -> Array:
         found = np.zeros((3, count, 3, count))
         for a in range(3):
+            tell()
             found[a, range(POWERS), a, range(POWERS)] = LAMBDA_PRIOR / EXPECTED_MM**2
             if count > POWERS:
                 found[a, POWERS:, a, POWERS:] = LAMBDA_SMOOTH * self.flow.roughness
         if self.lambda_volume:
-            spread = self.flow.divergence(EVERY)[..., :count].reshape(-1, 3 * count)
-            share = self._share.cpu().numpy()[::EVERY, ::EVERY, ::EVERY].ravel().astype(np.float64)
-            found += self.lambda_volume * (spread.T @ (spread * (share / max(share.sum(), 1e-9))[:, None])).reshape(
-                found.shape
-            )
+            share = self._share.double().cpu().numpy()
+            total = max(float(share[::EVERY, ::EVERY, ::EVERY].sum()), 1e-9)
+            found += self.lambda_volume / total * self.flow.divergences(share, EVERY, count, tell)
         return found.reshape(3 * count, 3 * count)
 
 
-def _step(at: Fitted, damping: Array) -> Array:
-    """The way to the least of the quadratic that a fit looks like, (3n,); large matrices are not kept twice."""
-    damped = at.curvature.copy(order="F")
-    damped.flat[:: len(damped) + 1] += damping
-    factor = cho_factor(damped, overwrite_a=True, check_finite=False)
-    return np.asarray(cho_solve(factor, at.slope, check_finite=False))
+def _step(at: Fitted, damping: Array, tell: Callable[[], None]) -> Array:
+    """The way to the least of the quadratic that a fit looks like, (3n,); large matrices are not kept twice.
+
+    By Cholesky's factors, block by block, as all at once would say nothing for too long.
+    """
+    tell()
+    factor = at.curvature.copy().T  # it is symmetric, and LAPACK goes down the columns
+    factor.flat[:: len(factor) + 1] += damping
+    for start in range(0, len(factor), BLOCK):
+        tell()
+        here, end = slice(start, start + BLOCK), start + BLOCK
+        factor[start:, here] -= factor[start:, :start] @ factor[here, :start].T
+        factor[here, here] = corner = cholesky(factor[here, here], lower=True, check_finite=False)
+        if end < len(factor):
+            tell()
+            factor[end:, here] = solve_triangular(corner, factor[end:, here].T, lower=True, check_finite=False).T
+    return np.asarray(cho_solve((factor, True), at.slope, check_finite=False))

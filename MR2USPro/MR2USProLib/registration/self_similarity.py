@@ -104,7 +104,9 @@ def register_by_self_similarity(
     weight = _resampled(_weight(images.valid), small).to(device)
     shown = _resampled(torch.from_numpy(images.valid.astype(np.float32))[None, None], small).to(device)
     progress.report(0.0, "Describing the pictures")
-    coarse, fine = (_described(images, look, small, device) for look in (COARSE, FINE))
+    coarse = _described(images, COARSE, small, device)
+    progress.report(0.03, "Describing the pictures")
+    fine = _described(images, FINE, small, device)
     volume = INCOMPRESSIBLE if incompressible else 0.0
 
     halves = []
@@ -131,13 +133,13 @@ def register_by_self_similarity(
     parameters = np.concatenate([mean, np.zeros((3, flow.knots))], axis=1)
 
     shared = disagreement <= MOST_DISAGREEMENT_MM
+    whole = Comparison(flow, coarse, weight, volume)
     for looked_at, description, steps, share in (
         ("coarse structure", coarse, COARSE_STEPS, progress.part(0.45, 0.65)),
         ("fine structure", fine, FINE_STEPS, progress.part(0.65, 0.95)),
     ):
         if shared:
-            comparison = Comparison(flow, description, weight, volume)
-            fitted = comparison.minimised(
+            fitted = whole.of(description).minimised(
                 parameters,
                 steps,
                 share,
@@ -155,22 +157,26 @@ def register_by_self_similarity(
         progress.report(1.0)
         return FittedDeformation.still(shape, structure)
     error_mm = np.hypot(LEAST_ERROR_MM, ERROR_FOR_DISAGREEMENT * apart_mm).astype(np.float32)
-    progress.report(1.0)
     return FittedDeformation(
-        _field(flow, parameters, shape),
-        _field(flow, -parameters, shape),
+        _field(flow, parameters, shape, progress.part(0.95, 0.975)),
+        _field(flow, -parameters, shape, progress.part(0.975, 1.0)),
         history,
         _resampled(torch.from_numpy(error_mm)[None, None], shape)[0, 0].numpy(),
         structure,
     )
 
 
-def _field(flow: SmoothFlow, parameters: Array, shape: tuple[int, ...]) -> NDArray[np.float32]:
+def _field(
+    flow: SmoothFlow, parameters: Array, shape: tuple[int, ...], progress: Progress = SILENT
+) -> NDArray[np.float32]:
     """(k, j, i, 3) in voxels of a grid of another shape, by a cubic spline, which has no kinks."""
     places = np.meshgrid(*(np.linspace(0, n - 1, m) for n, m in zip(flow.shape, shape, strict=True)), indexing="ij")
     scale = [(m - 1) / max(n - 1, 1) for n, m in zip(reversed(flow.shape), reversed(shape), strict=True)]
     own = flow.displacement(parameters)[0].cpu().numpy()
-    found = [map_coordinates(part, places, order=3, mode="nearest") * s for part, s in zip(own, scale, strict=True)]
+    found = [
+        map_coordinates(own[n], places, order=3, mode="nearest") * scale[n]
+        for n in progress.steps(3, "Following the structure")
+    ]
     return np.stack(found, axis=-1).astype(np.float32)
 
 

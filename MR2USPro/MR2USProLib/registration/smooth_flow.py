@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -81,12 +81,13 @@ class SmoothFlow:
         found = np.einsum("nkji,kjip->np", forces, self.powers)
         return found if count == POWERS else np.concatenate([found, self._on_knots(forces, self._bumps)], axis=1)
 
-    def products(self, weights: Array, count: int) -> Array:
+    def products(self, weights: Array, count: int, tell: Callable[[], None] = lambda: None) -> Array:
         """Each parameter with each, under a weight for each pair of components; knots as hats, which fewer others meet.
 
         Args:
             weights: (3, 3, k, j, i), symmetric.
             count: of parameters for each component.
+            tell: called for each pair of components.
 
         Returns:
             (3, count, 3, count): the sum over the voxels of weight times parameter times parameter.
@@ -94,6 +95,7 @@ class SmoothFlow:
         found = np.zeros((3, count, 3, count))
         for a in range(3):
             for b in range(a, 3):
+                tell()
                 weighted = weights[a, b][..., None] * self.powers
                 found[a, :POWERS, b, :POWERS] = np.tensordot(self.powers, weighted, ([0, 1, 2], [0, 1, 2]))
                 if count > POWERS:
@@ -120,15 +122,39 @@ class SmoothFlow:
         steps = np.array(self.spacing_mm[::-1]).reshape(3, 1, 1, 1)
         return (np.indices(self.shape) * steps // edge_mm).astype(np.intp)
 
-    def divergence(self, every: int) -> Array:
-        """What each parameter adds to div v, free of units, at every so-manieth voxel: (voxels, 3, 10 + knots)."""
-        found = []
+    def divergences(self, weight: Array, every: int, count: int, tell: Callable[[], None] = lambda: None) -> Array:
+        """What each parameter adds to div v, free of units, times what each other one adds.
+
+        Args:
+            weight: (k, j, i).
+            every: so-manieth voxel along each axis that is looked at.
+            count: of parameters for each component.
+            tell: called for each pair of components.
+
+        Returns:
+            (3, count, 3, count): the sum over these voxels of weight times both.
+        """
+        some = (slice(None, None, every),) * 3
+        weight, powers, bumps = weight[some], [], []
         for axis, step in ((2, self.spacing_mm[0]), (1, self.spacing_mm[1]), (0, self.spacing_mm[2])):
             local = [np.gradient(h, step, axis=0) if n == axis else h for n, h in enumerate(self._bumps)]
-            powers = np.gradient(self.powers, step, axis=axis)[::every, ::every, ::every]
-            knots = np.einsum("kr,jq,ip->kjirqp", *(h[::every] for h in local))
-            found.append(np.concatenate([powers.reshape(-1, POWERS), knots.reshape(-1, self.knots)], axis=1))
-        return np.stack(found, axis=1)
+            bumps.append([h[::every] for h in local])
+            powers.append(np.gradient(self.powers, step, axis=axis)[some])
+        found = np.zeros((3, count, 3, count))
+        for a in range(3):
+            for b in range(a, 3):
+                tell()
+                one, other = (np.moveaxis(weight[..., None] * powers[n], -1, 0) for n in (a, b))
+                found[a, :POWERS, b, :POWERS] = np.tensordot(one, powers[b], ([1, 2, 3], [0, 1, 2]))
+                if count > POWERS:
+                    found[a, :POWERS, b, POWERS:] = self._on_knots(one, bumps[b])
+                    found[a, POWERS:, b, :POWERS] = self._on_knots(other, bumps[a]).T
+                    # Axis by axis: the bumps of all three at every voxel would be a hundred times the work.
+                    meeting = [p[:, :, None] * q[:, None] for p, q in zip(bumps[a], bumps[b], strict=True)]
+                    both = np.einsum("kji,ipP,jqQ,krR->rqpRQP", weight, *reversed(meeting), optimize=True)
+                    found[a, POWERS:, b, POWERS:] = both.reshape(self.knots, -1)
+                found[b, :, a, :] = found[a, :, b, :].T
+        return found
 
     @staticmethod
     def _on_knots(forces: Array, shares: list[Array]) -> Array:
