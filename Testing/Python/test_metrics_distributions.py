@@ -73,6 +73,16 @@ def test_a_seed_of_the_caller_is_left_alone():
     assert torch.equal(state, torch.random.get_rng_state())
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+def test_a_graphics_card_sees_the_same(tmp_path):
+    slices = [list(RNG(seed).uniform(-1, 1, (40, 64, 64)).astype(np.float32)) for seed in (0, 1)]
+    there, here = (distance(*slices, ProxyFeatures(), device) for device in ("cuda", "cpu"))
+    assert (there.fid, there.kid) == pytest.approx((here.fid, here.kid), rel=1e-3, abs=1e-6)
+    torch.jit.script(Inceptionlike()).save(str(tmp_path / "inception.pt"))
+    inception, some = InceptionFeatures(tmp_path / "inception.pt"), torch.rand(2, 1, 16, 16)
+    torch.testing.assert_close(inception.to("cuda")(some.cuda()).cpu(), inception.to("cpu")(some))
+
+
 def test_one_slice_is_no_distribution():
     with pytest.raises(ValueError, match="two slices"):
         distance([np.zeros((16, 16), np.float32)], [np.zeros((16, 16), np.float32)] * 2)

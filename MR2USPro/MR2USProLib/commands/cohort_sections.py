@@ -129,7 +129,7 @@ def translated_of(
         found.append(
             Translated(
                 name="original" if name == "none" else name,
-                distance=distance(mr, us, features) if min(len(mr), len(us)) > 1 else None,
+                distance=distance(mr, us, features, study.device) if min(len(mr), len(us)) > 1 else None,
                 edges=tuple(float(np.mean([h[f"signed_{side}"] for h in health])) if health else 1.0 for side in SIDES),
                 between=max(between),
                 ruler=float(np.mean([h["ruler"] for h in health])) if health else None,

@@ -120,6 +120,7 @@ def distance(
     first: Sequence[NDArray[np.float32]],
     second: Sequence[NDArray[np.float32]],
     features: ProxyFeatures | InceptionFeatures | None = None,
+    device: str = "cpu",
 ) -> Distance:
     """FID and KID of two sets of slices.
 
@@ -127,6 +128,7 @@ def distance(
         first: slices (j, i) in [-1, 1], at least two, of any sizes of at least 16.
         second: likewise; of the same places as the first, and the same for all methods that are compared.
         features: whose features; the proxy's if not given.
+        device: of torch, on which the networks look at the slices; their features are compared on the CPU.
 
     Raises:
         ValueError: fewer than two slices in a set.
@@ -136,8 +138,12 @@ def distance(
 
     if min(len(first), len(second)) < 2:
         raise ValueError("Distributions need at least two slices each.")
-    features = features or ProxyFeatures()
-    seen = [torch.cat([features(batch) for batch in _batches(slices)]).double() for slices in (first, second)]
+    features = (features or ProxyFeatures()).to(device)
+    with torch.no_grad(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):  # so that devices agree
+        seen = [
+            torch.cat([features(batch.to(device)).cpu() for batch in _batches(slices)]).double()
+            for slices in (first, second)
+        ]
     passed_on = _Identity(features.num_features)
     fid = FrechetInceptionDistance(feature=passed_on).set_dtype(torch.float64)
     with warnings.catch_warnings():
