@@ -10,7 +10,8 @@ from slicer.i18n import tr as _
 
 from .registered import startOf
 
-COLORS = "vtkMRMLColorTableNodeIron"
+COLORS = "vtkMRMLColorTableNodeWarm1"
+"""From yellow to red."""
 GRID_MM = 5.0
 
 

@@ -41,7 +41,7 @@ class EnvironmentSection(Section):
         state = self._environment
         looking = state.runner.busy
         self.ui.lookButton.enabled = not looking
-        self.ui.lookButton.text = _("Looking ...") if looking else _("Look again") if state.found else _("Look")
+        self.ui.lookButton.text = _("Checking ...") if looking else _("Check again") if state.found else _("Check")
         self.ui.installButton.enabled = bool(state.missing() or state.trouble) and not looking
         self.ui.environmentLabel.text = self._summary()
         self._showPackages(state.found.get("packages", []))
@@ -52,7 +52,7 @@ class EnvironmentSection(Section):
         if state.trouble:
             return state.trouble
         if not found:
-            return _("Nobody has looked yet. Looking starts the worker for a few seconds and changes nothing.")
+            return _("Not checked yet. A check starts the worker for a few seconds and changes nothing.")
         lines = []
         missing = state.missing()
         if missing:

@@ -103,7 +103,8 @@ class JobRow:
                 "%p %" if left is None else _("%p %, {time} left").format(time=duration(left))
             )
         failed = run.state is State.FAILED
-        texts = [run.notice, "" if run.state is State.DONE else run.message]
+        doing = run.message or _("Starting the worker ...")
+        texts = [run.notice, "" if run.state is State.DONE else doing]
         self._say("\n".join(filter(None, texts)), "bad" if failed else "note" if run.notice else "")
         self.ui.openFolderButton.visible = failed and run.job.folder.is_dir()
         self.ui.showLogButton.visible = failed and bool(run.log)

@@ -211,7 +211,7 @@ class ReviewSection(Section):
         return _("How far off the deformation may be, over the TRUS. It knows of no mistake that looks right.")
 
     def _tellRange(self, most: float) -> None:
-        self.ui.rangeLabel.text = _("Red stands for 0 mm, yellow for {most:.1f} mm.").format(most=most)
+        self.ui.rangeLabel.text = _("Yellow stands for 0 mm, red for {most:.1f} mm.").format(most=most)
 
     def _keep(self, case: Case, field: str, node: Any) -> None:
         known = getattr(case, field)

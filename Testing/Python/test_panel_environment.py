@@ -30,10 +30,10 @@ def wait(app, section):
 
 def test_a_look_tells_what_the_worker_has(panel, slicerApp):
     shown = widgets(panel)
-    assert "Nobody has looked yet" in shown.environmentLabel.text
+    assert "Not checked yet" in shown.environmentLabel.text
     assert not shown.installButton.enabled
     shown.lookButton.click()
-    assert shown.lookButton.text == "Looking ..."
+    assert shown.lookButton.text == "Checking ..."
     wait(slicerApp, panel)
     assert "Everything that MR2USPro needs is installed." in shown.environmentLabel.text
     assert f"Python {sys.version.split()[0]}" in shown.environmentLabel.text

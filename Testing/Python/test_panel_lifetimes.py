@@ -208,6 +208,21 @@ def registering(registerPanel, pairCase, knownPair, monkeypatch, tmp_path):
     return end
 
 
+@pytest.mark.parametrize("going", ["reload", "quit"])
+def test_no_job_outlives_its_panel(registerPanel, registering, slicerApp, going):
+    import slicer
+
+    run = registerPanel.logic.runner.current
+    if going == "reload":
+        registerPanel.widget.onReload()
+    else:
+        slicer.app.aboutToQuit()
+    slicerApp.process(0.05)
+    assert run._process.poll() is not None
+    assert not run.job.folder.exists()
+    assert not registerPanel.logic.runner.busy
+
+
 def test_a_registration_ends_while_another_module_is_open(registerPanel, pairCase, registering, slicerApp):
     import slicer
 

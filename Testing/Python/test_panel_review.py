@@ -31,7 +31,7 @@ def test_ways_of_looking(registerPanel, resultCase, knownPair, slicerApp, tmp_pa
     assert backgrounds == {expected[0].GetID()}
     assert foregrounds == {expected[1].GetID() if expected[1] is not None else None}
     if way == "uncertainty":
-        assert registerPanel.review.rangeLabel.text == "Red stands for 0 mm, yellow for 0.7 mm."
+        assert registerPanel.review.rangeLabel.text == "Yellow stands for 0 mm, red for 0.7 mm."
         assert slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(resultCase.uncertainty).GetVisibility()
     # Leaving a way of looking leaves nothing of it behind.
     registerPanel.look_by("overlay")
