@@ -6,8 +6,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from .events import EventLines
-from .progress import Progress
+from ..events import EventLines
+from ..progress import Progress
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from .errors import InputError
+from ..errors import InputError
 
 Out = Annotated[Path, typer.Option(help="Folder for the results; made if it is not there.")]
 DeviceOption = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where the networks run.")]
