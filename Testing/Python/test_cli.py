@@ -14,6 +14,8 @@ import pytest
 import SimpleITK as sitk
 
 from MR2USProLib import cli
+from MR2USProLib.command_line.console import front_end
+from MR2USProLib.errors import InputError
 from MR2USProLib.volume import Grid, Volume
 
 ENGINE = Path(__file__).parents[2] / "MR2USPro"
@@ -107,6 +109,20 @@ def test_simulate_tells_its_progress_as_json_lines_and_leaves_whole_files(tmp_pa
     assert len(truth["positions_mm"]) == 12
     assert sitk.ReadImage(str(tmp_path / "exam" / "sagittal.mha")).GetSize()[2] == 12
     assert not list((tmp_path / "exam").glob(".*"))
+
+
+def test_people_are_told_what_to_look_at_once_it_is_there(monkeypatch, capsys, tmp_path):
+    report = tmp_path / "report.html"
+    with front_end(False, report) as progress:
+        progress.report(1.0, "In a log")
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as rich takes a terminal's place
+    with front_end(False, report) as progress:
+        progress.report(1.0, "At a terminal")
+    assert capsys.readouterr().err.endswith(f"Done: {report}\n")
+    with pytest.raises(InputError), front_end(False, report):
+        raise InputError("It cannot be done.")
+    assert "Done" not in capsys.readouterr().err
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are of POSIX")

@@ -46,7 +46,7 @@ def train(
     events: Events = False,
 ) -> None:
     """Train a translation and a registration on a cohort: weights.safetensors, losses, checkpoints."""
-    with front_end(events) as progress:
+    with front_end(events, out / "report.html") as progress:
         from ..commands.train import run
 
         run(
@@ -95,7 +95,7 @@ def evaluate(
     events: Events = False,
 ) -> None:
     """Compare methods on a cohort, fold by fold: cases.csv, tables.md, report.html; a second call goes on."""
-    with front_end(events) as progress:
+    with front_end(events, out / "report.html") as progress:
         from ..commands.evaluate import run
 
         run(

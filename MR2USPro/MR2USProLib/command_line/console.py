@@ -5,16 +5,22 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from ..events import EventLines
 from ..progress import Progress
 
 
 @contextmanager
-def front_end(events: bool) -> Iterator[Progress]:
-    """Progress for one command; how the command ended is told to programs as the last event."""
+def front_end(events: bool, leaves: Path) -> Iterator[Progress]:
+    """Progress for one command, and at its end what it leaves to look at; programs are told how it ended.
+
+    Args:
+        events: for programs, as JSON lines on stdout.
+        leaves: file or folder.
+    """
     if not events:
-        with _bars() as listener:
+        with _bars(leaves) as listener:
             yield Progress(listener)
         return
     lines = EventLines(sys.stdout)
@@ -23,7 +29,7 @@ def front_end(events: bool) -> Iterator[Progress]:
 
 
 @contextmanager
-def _bars() -> Iterator[Callable[[str, float, str], None]]:
+def _bars(leaves: Path) -> Iterator[Callable[[str, float, str], None]]:
     """One bar a stage, on stderr; nothing where that is no terminal, so that what stands there is errors alone."""
     from rich.console import Console
     from rich.progress import BarColumn, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -51,3 +57,5 @@ def _bars() -> Iterator[Callable[[str, float, str], None]]:
 
     with bars:
         yield listen
+    if console.is_terminal:
+        console.print(f"Done: {leaves}", markup=False, highlight=False, soft_wrap=True)

@@ -25,7 +25,7 @@ def demo(
     events: Events = False,
 ) -> None:
     """Simulate an exam, reconstruct and register it, score it against its truth, and show it in report.html."""
-    with front_end(events) as progress:
+    with front_end(events, out / "report.html") as progress:
         from ..commands.demo import run
 
         run(out=out, frames=frames, level=level, seed=seed, device=device, threads=threads, progress=progress)
@@ -47,7 +47,7 @@ def simulate(
     events: Events = False,
 ) -> None:
     """Make an exam whose truth is known: sagittal.mha, transverse.mha, mr.nrrd, labels, landmarks, truth.json."""
-    with front_end(events) as progress:
+    with front_end(events, out) as progress:
         if cases is not None:
             from ..commands import simulate_cohort
 
@@ -117,7 +117,7 @@ def reconstruct(
     events: Events = False,
 ) -> None:
     """Turn a biplane video into a TRUS volume: positions.csv, sagittal_map, trus, trus_sparse and trus_measured."""
-    with front_end(events) as progress:
+    with front_end(events, out / "report.html") as progress:
         from ..commands.reconstruct import run
 
         run(

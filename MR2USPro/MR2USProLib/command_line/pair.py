@@ -51,7 +51,7 @@ def translate(
     events: Events = False,
 ) -> None:
     """Take MR and TRUS to one intermediate modality: mr_translated.nrrd, us_translated.nrrd."""
-    with front_end(events) as progress:
+    with front_end(events, out / "report.html") as progress:
         from ..commands.translate import run
 
         run(
@@ -134,7 +134,7 @@ def register(
     events: Events = False,
 ) -> None:
     """Bring an MR onto a TRUS volume: warped.nrrd, displacement.nrrd, transform.h5, metrics.json, report.html."""
-    with front_end(events) as progress:
+    with front_end(events, out / "report.html") as progress:
         from ..commands.register import run
 
         run(
@@ -181,7 +181,7 @@ def warp(
     events: Events = False,
 ) -> None:
     """Apply a transform: warped.nrrd, warped_label.nrrd or points.csv."""
-    with front_end(events) as progress:
+    with front_end(events, out) as progress:
         from ..commands.warp import run
 
         run(
