@@ -154,7 +154,9 @@ class AlignSection(Section):
         what = _("the box in the TRUS") if startPose.regionsOf(case)[0] is not None else _("what the TRUS shows")
         text = _("The MR covers {share:.0f} % of {what}.").format(share=100 * share, what=what)
         if case.start == "none" and filledVolume(case) is not None:
-            text += " " + _("The headers know nothing of where a reconstructed TRUS lies in the patient: draw boxes.")
+            text += " " + _(
+                "The headers know nothing of where a reconstructed TRUS lies in the patient: choose another start."
+            )
         if share < LITTLE_OVERLAP:
             text += " " + _("That is too little: choose another start, or the registration will fail or mislead.")
         return text

@@ -11,6 +11,7 @@ import slicer
 
 from .case import Case
 from .positionsChart import PARTS
+from .registered import STALE
 from .sceneNodes import removeNodes
 
 MADE_WITH = "MR2USPro.Stitching"
@@ -91,6 +92,8 @@ def keepFilling(case: Case, filled: Any, identity: str | None = None) -> None:
         identity: of the stitching that it was made with; the present one where it is not given.
     """
     filled.trus.SetAttribute(MADE_WITH, stitching(case).get("identity", "") if identity is None else identity)
+    if case.deformation is not None:
+        case.deformation.SetAttribute(STALE, "1")
     with slicer.util.NodeModify(case.parameterNode):
         case.trus, case.sparse, case.measured, case.outlines, results = filled
         case.fillResults = json.dumps(dict(results))

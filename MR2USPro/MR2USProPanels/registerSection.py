@@ -21,7 +21,7 @@ from .jobRunner import Callbacks
 from .liveRegistration import LiveRegistration
 from .lossPlot import chartNodes
 from .reconstructed import isPresent
-from .registered import NODES, Registered, keepRegistration, registrationOf
+from .registered import NODES, Registered, isOfPair, isOutdated, keepRegistration, registrationOf
 from .sceneNodes import removeNodes
 from .section import Section
 
@@ -99,7 +99,7 @@ class RegisterSection(Section):
 
     def done(self) -> bool:
         """Whether the pair was registered."""
-        return self.case is not None and self.case.warped is not None
+        return self.case is not None and self.case.warped is not None and not isOutdated(self.case)
 
     def cleanup(self) -> None:
         """Let go of the case and of the environment."""
@@ -139,7 +139,7 @@ class RegisterSection(Section):
                 scoring.structuresOf(case.mrSegmentation, case.trusSegmentation)
             except InputError as error:
                 need, trouble = _("The segmentations do not match"), str(error)
-        text = _("Register again") if self.done() else _("Register")
+        text = _("Register again") if case.warped is not None else _("Register")
         self.row.offer(need or text, not need, trouble or _("Find the deformation that brings the MR onto the TRUS."))
         self._showFigures(case)
         self.ui.lossesButton.visible = case.losses is not None or self._live is not None
@@ -157,10 +157,17 @@ class RegisterSection(Section):
         table = self.ui.figuresTable
         self.ui.figuresBox.visible = self.ui.verdictLabel.visible = figures is not None
         self.ui.undeformButton.visible = undeforming.offered(case, figures)
-        signs.show(self.ui.verdictIcon, "" if figures is None else registerWords.level(figures))
+        signs.show(self.ui.verdictIcon, "")
         if figures is None:
             return
-        self.ui.verdictLabel.text = "\n".join(registerWords.verdict(figures))
+        sentences, level = registerWords.verdict(figures), registerWords.level(figures)
+        if isOutdated(case):
+            sentences, level = (
+                [_("This is of other images than those chosen now: register again."), *sentences],
+                "check",
+            )
+        self.ui.verdictLabel.text = "\n".join(sentences)
+        signs.show(self.ui.verdictIcon, level)
         rows = registerWords.rows(figures)
         table.setRowCount(len(rows))
         for n, row in enumerate(rows):
@@ -208,7 +215,7 @@ class RegisterSection(Section):
             trusMarks=case.trusMarks,
             mrSegmentation=case.mrSegmentation,
             trusSegmentation=case.trusSegmentation,
-            into=registrationOf(case),
+            into=registrationOf(case) if isOfPair(case) else None,  # what came of another pair stays in the scene
             callbacks=Callbacks(
                 onDone=lambda found: self._onDone(case, found),
                 onFailed=lambda error: self._end(),

@@ -26,7 +26,8 @@ NODES = ("warped", "before", "deformation", "translatedMr", "translatedUs", "unc
 """Fields that a case and what a registration leaves have in common."""
 _FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])
 STALE = "MR2USPro.Stale"
-"""Attribute of a table of targets that were carried by an earlier registration."""
+"""Attribute of a table of targets that were carried by an earlier registration, and of a deformation whose TRUS volume
+was made anew."""
 
 
 @dataclass
@@ -92,6 +93,7 @@ def loadRegistered(run: Run, start: Any, mr: Any, trus: Any, structures: list[st
         _likeSource(node, mr)
     found.deformation = mrml.grid_transform_node(displacement, _("MR to TRUS"), into.deformation)
     _reference(found.deformation, mr, trus)
+    found.deformation.RemoveAttribute(STALE)
     found.deformation.SetAttribute(START, json.dumps(_ras(start).tolist()))
     found.deformation.SetAttribute(UNDEFORMED, json.dumps(_ras(undeformed).tolist()))
     for key, (_name, title) in files.items():
@@ -108,6 +110,20 @@ def loadRegistered(run: Run, start: Any, mr: Any, trus: Any, structures: list[st
 def registrationOf(case: Case) -> Registered:
     """The nodes that an earlier registration left in a case; those that are not there are None."""
     return Registered(**{name: getattr(case, name) for name in NODES})
+
+
+def isOfPair(case: Case) -> bool:
+    """Whether what was registered are the MR and the TRUS volume that are chosen now."""
+    kind, deformation = slicer.vtkMRMLTransformNode, case.deformation
+    return deformation is not None and (
+        deformation.GetNodeReference(kind.GetMovingNodeReferenceRole()) is case.mr
+        and deformation.GetNodeReference(kind.GetFixedNodeReferenceRole()) is case.trus
+    )
+
+
+def isOutdated(case: Case) -> bool:
+    """Whether there is a registration, but of other images than those that are chosen now."""
+    return case.deformation is not None and not (isOfPair(case) and case.deformation.GetAttribute(STALE) is None)
 
 
 def keepRegistration(case: Case, found: Registered) -> None:

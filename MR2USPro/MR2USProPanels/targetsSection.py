@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 
 from . import carrying, sliceLayers
 from .case import Case
-from .registered import STALE
+from .registered import STALE, isOutdated
 from .section import Section
 from .telling import told
 
@@ -43,6 +43,8 @@ class TargetsSection(Section):
         """What is missing before anything can be carried."""
         if self.case is None or self.case.deformation is None:
             return _("Register first")
+        if isOutdated(self.case):
+            return _("Register again first")
         return "" if self._targets() else _("Check what is to be carried")
 
     def done(self) -> bool:

@@ -10,7 +10,7 @@ from slicer.i18n import tr as _
 
 from . import registerWords
 from .case import Case
-from .registered import Registered, figuresTable, keepRegistration, registrationOf, undeformedOf
+from .registered import Registered, figuresTable, isOutdated, keepRegistration, registrationOf, undeformedOf
 from .sceneNodes import removeNodes
 
 
@@ -20,6 +20,7 @@ def offered(case: Case, figures: Mapping[str, Any] | None) -> bool:
         figures is None
         or figures.get(registerWords.UNDEFORMED)
         or case.mr is None
+        or isOutdated(case)
         or undeformedOf(case.deformation) is None
     ):
         return False

@@ -186,8 +186,11 @@ while not os.path.exists(os.path.join(os.path.dirname(sys.argv[-1]), "manifest.j
 @pytest.fixture
 def registering(registerPanel, pairCase, knownPair, monkeypatch, tmp_path):
     """A registration under way, and what lets it end with the known result."""
+    from MR2USProPanels.environment import environment
+
     if os.name == "nt":
         pytest.skip("the worker's script is started by its first line")
+    monkeypatch.setattr(environment(), "lookOnce", lambda: None)  # that worker would not end
     python = tmp_path / "python"
     python.write_text(WAITING.format(python=sys.executable))
     python.chmod(0o755)
@@ -234,6 +237,41 @@ def test_a_registration_ends_while_another_module_is_open(registerPanel, pairCas
     slicerApp.openModule("MR2USRegister")
     assert registerPanel.run.text == "Register again"
     assert {node.GetForegroundVolumeID() for node in composites} == {pairCase.warped.GetID()}
+
+
+def test_what_came_of_another_pair_stays(registerPanel, resultCase, slicerApp, request):
+    import slicer
+
+    from MR2USProLib.mrml import volume_node, volume_of
+
+    first, carry = resultCase.warped, registerPanel.targets.carryButton
+    before = slicer.util.arrayFromVolume(first).copy()
+    resultCase.mr, right = volume_node(volume_of(resultCase.mr), "Another MR"), resultCase.mr
+    slicerApp.process(0.05)
+    assert "of other images than those chosen now" in registerPanel.register.verdictLabel.text
+    assert carry.text == "Register again first"
+    resultCase.mr = right
+    slicerApp.process(0.05)
+    assert "of other images" not in registerPanel.register.verdictLabel.text
+    assert carry.text == "Check what is to be carried"
+    resultCase.mr = slicer.mrmlScene.GetFirstNodeByName("Another MR")
+    slicerApp.process(0.05)
+    request.getfixturevalue("registering")()
+    assert resultCase.warped is not first
+    assert slicer.mrmlScene.IsNodePresent(first)
+    assert (slicer.util.arrayFromVolume(first) == before).all()
+    assert "of other images" not in registerPanel.register.verdictLabel.text
+
+
+def test_a_volume_that_is_made_anew_outdates_its_registration(registerPanel, resultCase, slicerApp):
+    from MR2USProPanels.reconstructed import keepFilling
+    from MR2USProPanels.reconstructionNodes import Filled
+
+    assert registerPanel.section("Register").done()
+    keepFilling(resultCase, Filled(resultCase.trus))
+    slicerApp.process(0.05)
+    assert not registerPanel.section("Register").done()
+    assert "of other images than those chosen now" in registerPanel.register.verdictLabel.text
 
 
 def test_a_registration_whose_images_are_deleted_meanwhile_still_ends(registerPanel, pairCase, registering, slicerApp):
