@@ -126,6 +126,11 @@ def isOutdated(case: Case) -> bool:
     return case.deformation is not None and not (isOfPair(case) and case.deformation.GetAttribute(STALE) is None)
 
 
+def areTargetsCarried(case: Case) -> bool:
+    """Whether targets were carried, by the last registration and of the images that are chosen now."""
+    return case.targetTable is not None and not case.targetTable.GetAttribute(STALE) and not isOutdated(case)
+
+
 def keepRegistration(case: Case, found: Registered) -> None:
     """Make a registration that of a case; what was derived from an earlier one goes, or is marked as outdated."""
     removeNodes(case.beyondStart, case.magnitude)

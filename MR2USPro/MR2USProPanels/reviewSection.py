@@ -14,7 +14,7 @@ from MR2USProLib.errors import InputError
 from . import deformationDisplay, sliceLayers
 from .case import Case
 from .choiceBox import ChoiceBox
-from .registered import STALE
+from .registered import areTargetsCarried
 from .section import Section
 
 GRAY, COLOR = "vtkMRMLColorTableNodeGrey", "vtkMRMLColorTableNodeWarm1"
@@ -76,8 +76,7 @@ class ReviewSection(Section):
 
     def done(self) -> bool:
         """Whether the user went on from looking at the last result to carrying targets by it."""
-        table = self.case.targetTable if self.case is not None else None
-        return table is not None and not table.GetAttribute(STALE)
+        return self.case is not None and areTargetsCarried(self.case)
 
     def cleanup(self) -> None:
         """Stop the flicker and let go of the case."""

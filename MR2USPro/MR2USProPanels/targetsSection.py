@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 
 from . import carrying, sliceLayers
 from .case import Case
-from .registered import STALE, isOutdated
+from .registered import STALE, areTargetsCarried, isOutdated
 from .section import Section
 from .telling import told
 
@@ -49,8 +49,7 @@ class TargetsSection(Section):
 
     def done(self) -> bool:
         """Whether targets were carried by the last registration."""
-        table = self.case.targetTable if self.case is not None else None
-        return table is not None and not table.GetAttribute(STALE)
+        return self.case is not None and areTargetsCarried(self.case)
 
     def refresh(self) -> None:
         """Show the choice, what is missing, and where the targets lie."""
