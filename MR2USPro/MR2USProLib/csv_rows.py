@@ -9,6 +9,9 @@ from typing import NamedTuple
 
 from .errors import InputError
 
+SEPARATORS = ",;\t"
+"""Between the columns. Spreadsheets write semicolons where the comma is the decimal point."""
+
 
 class Rows(NamedTuple):
     """What a CSV file holds.
@@ -40,10 +43,14 @@ def read_rows(path: str | Path, needed: Sequence[str], what: str) -> Rows:
         raise InputError(f"The {what} {path} does not exist: give a CSV file with the header {header}.")
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream, skipinitialspace=True)
+            first = stream.readline()
+            stream.seek(0)
+            reader = csv.DictReader(stream, delimiter=max(SEPARATORS, key=first.count), skipinitialspace=True)
             names, rows = tuple(reader.fieldnames or ()), [(row, reader.line_num) for row in reader]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path.name} is not a text table: give a CSV file with the header {header}.") from error
+        raise InputError(
+            f"{path.name} is not a text table: give a CSV file in UTF-8 with the header {header}."
+        ) from error
     for column in needed:
         if column not in names:
             raise InputError(f"{path.name} lacks the column {column}: its header must name {header}.")

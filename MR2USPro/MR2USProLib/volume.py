@@ -112,9 +112,11 @@ class Grid:
         """The smallest part of this grid that holds the LPS box from ``low_mm`` to ``high_mm``.
 
         Raises:
-            InputError: the box misses the grid.
+            InputError: the box misses the grid, or a corner is no place.
         """
         low, high = np.minimum(low_mm, high_mm), np.maximum(low_mm, high_mm)
+        if not (np.isfinite(low).all() and np.isfinite(high).all()):
+            raise InputError("The corners of the region are not six numbers: give a box in mm (LPS).")
         box = np.array([[(low, high)[a][0], (low, high)[b][1], (low, high)[c][2]]
                         for a in (0, 1) for b in (0, 1) for c in (0, 1)])  # fmt: skip
         index = self.to_index(box)
@@ -318,13 +320,17 @@ def read_image(path: str | Path) -> sitk.Image:
     """Read any image with SimpleITK.
 
     Raises:
-        InputError: no such file, or not an image that ITK can read.
+        InputError: no such file, a folder, or not an image that ITK can read.
     """
     import SimpleITK as sitk
 
     path = Path(path)
     if not path.exists():
         raise InputError(f"{path} does not exist: check the path.")
+    if path.is_dir():
+        raise InputError(
+            f"{path} is a folder: give an image file, such as the NRRD that 3D Slicer saves of a DICOM series."
+        )
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     try:

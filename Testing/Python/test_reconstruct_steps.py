@@ -246,6 +246,7 @@ def test_a_report_says_where_the_views_were_found(exam, tmp_path):
         (["--pin", "17"], "--pin is '17'"),
         (["--pin", "17:1.5", "--pin", "17:2"], "frame 17 two positions"),
         (["--pin", "90:1.5"], "no frame 90 (--pin)"),
+        (["--pin", "17:1e7"], "further than any probe reaches"),
         (["--exclude", "24"], "no frame 24 (--exclude): give frames from 0 to 23"),
     ],
 )

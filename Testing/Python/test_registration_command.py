@@ -125,6 +125,7 @@ def test_the_volume_is_held_by_its_option(files, tmp_path):
         ("mr", lambda array: np.stack(3 * [array], axis=-1), "mr.nrrd has colours"),
         ("us", lambda array: np.stack(3 * [array], axis=-1), "us.nrrd has colours"),
         ("us", lambda array: array[:2], "us.nrrd is too thin"),
+        ("mr", lambda array: np.where(array == array.max(), np.nan, array), "mr.nrrd holds voxels that are no numbers"),
     ],
 )
 def test_what_shows_no_volume_is_refused_in_a_sentence(files, tmp_path, name, changed, says):
@@ -135,6 +136,26 @@ def test_what_shows_no_volume_is_refused_in_a_sentence(files, tmp_path, name, ch
     with pytest.raises(InputError, match=says):
         register.run(out=tmp_path / "out", **files)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("region", "says"),
+    [
+        ((10.0, 0.0, -30.0, 10.4, 0.4, -29.6), "too small for a gland: give a larger --fixed-roi"),
+        ((float("nan"), 0.0, 0.0, 9.0, 9.0, 9.0), "not six numbers"),
+    ],
+)
+def test_a_box_that_holds_no_gland_is_refused_in_a_sentence(files, tmp_path, region, says):
+    with pytest.raises(InputError, match=says):
+        register.run(out=tmp_path / "out", **files, fixed_roi=region, find_glands=False)
+
+
+def test_a_volume_in_centimetres_is_refused_in_a_sentence(files, tmp_path):
+    us = Volume.read(files["fixed"])
+    grid = Grid(us.grid.shape, np.divide(us.grid.spacing_mm, 20), us.grid.origin_mm, us.grid.direction)
+    Volume(us.array, grid).write(files["fixed"])
+    with pytest.raises(InputError, match="whose lengths have to be in mm"):
+        register.run(out=tmp_path / "out", **files)
 
 
 def test_the_report_says_what_moved_the_mr_where_the_pictures_did_not(files, tmp_path):

@@ -292,10 +292,17 @@ def test_points_of_slicer_and_tables_are_read_alike(tmp_path):
     left = {"label": "F-3", "position": [0, 0, 0], "positionStatus": "undefined"}
     content = {"markups": [{"type": "Fiducial", "coordinateSystem": "RAS", "controlPoints": [*point, left]}]}
     (tmp_path / "a.mrk.json").write_text(json.dumps(content))
-    for name in ("a.csv", "a.mrk.json"):
+    for name, separator in (("semicolons.csv", ";"), ("tabs.csv", "\t")):  # as spreadsheets write it
+        table = "\ufeffname,x,y,z\r\nF-1,1,2,3\r\nF-2,4,5,6\r\n".replace(",", separator)
+        (tmp_path / name).write_bytes(table.encode())
+    (tmp_path / "marked.mrk.json").write_text("\ufeff" + json.dumps(content), "utf-8")
+    for name in ("a.csv", "semicolons.csv", "tabs.csv", "a.mrk.json", "marked.mrk.json"):
         names, places = read_points(tmp_path / name)
         assert names == ["F-1", "F-2"]
         assert np.allclose(places, [[1, 2, 3], [4, 5, 6]])
+    (tmp_path / "old.csv").write_bytes("name,x,y,z\nä,1,2,3\n".encode("latin1"))
+    with pytest.raises(InputError, match="CSV file in UTF-8"):
+        read_points(tmp_path / "old.csv")
     (tmp_path / "b.mrk.json").write_text("{}")
     with pytest.raises(InputError, match="is not a list of points"):
         read_points(tmp_path / "b.mrk.json")

@@ -140,3 +140,9 @@ def test_a_flat_picture_is_no_volume(tmp_path):
     sitk.WriteImage(sitk.Image([8, 8], sitk.sitkUInt8), str(tmp_path / "flat.png"))
     with pytest.raises(InputError, match="three axes"):
         Volume.read(tmp_path / "flat.png")
+
+
+def test_a_folder_is_no_image(tmp_path, capfd):
+    with pytest.raises(InputError, match="is a folder: give an image file"):
+        Volume.read(tmp_path)
+    assert not capfd.readouterr().err

@@ -26,6 +26,8 @@ SHAPES: dict[str, tuple[int, int, int]] = {"fast": (32, 64, 64), "balanced": (48
 """Voxels (k, j, i) of the grid on which the networks work; the last is the paper's."""
 
 FEWEST_SLICES = 6
+LEAST_MM = 5.0
+"""Edge of a region below which it holds no gland: a slip of the pen, or lengths in another unit."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +62,15 @@ def read_pair(mr: str | Path, us: str | Path) -> tuple[Volume, Volume]:
     """Both images from their files.
 
     Raises:
-        InputError: a file cannot be read, holds colours or one value alone, or the TRUS volume is a slice or two.
+        InputError: a file cannot be read, holds colours, values that are no numbers or one value alone, or the TRUS
+            volume is a slice or two.
     """
     pair = Volume.read(mr), Volume.read(us)
     for path, volume in zip((mr, us), pair, strict=True):
         if volume.array.ndim != 3:
             raise InputError(f"{Path(path).name} has colours or vectors in its voxels: save it as grey levels.")
+        if not np.isfinite(volume.array).all():
+            raise InputError(f"{Path(path).name} holds voxels that are no numbers: save it with 0 in their place.")
         if np.all(volume.array == volume.array.flat[0]):
             raise InputError(f"{Path(path).name} has one value everywhere and shows nothing: give another image.")
     if min(pair[1].grid.shape) < 3:
@@ -178,7 +183,7 @@ def pair_up(
         preset: size of the grid.
 
     Raises:
-        InputError: the region misses the TRUS volume, or the two images do not overlap in it.
+        InputError: the region misses the TRUS volume or is tiny, or the two images do not overlap in it.
     """
     from ..bias import without_bias
     from ..registration.initial import initial_transform
@@ -186,6 +191,15 @@ def pair_up(
     shown = us.foreground()
     asked = None if region_mm is None else us.grid.cropped_to(region_mm[:3], region_mm[3:])
     region = us.grid.cropped_to(*_box_of(shown, us.grid)) if asked is None else asked
+    if min(region.extent_mm) < LEAST_MM:
+        raise InputError(
+            "The region to register is {:.2g} x {:.2g} x {:.2g} mm, too small for a gland: ".format(*region.extent_mm)
+            + (
+                "check the TRUS volume, whose lengths have to be in mm."
+                if asked is None
+                else "give a larger --fixed-roi."
+            )
+        )
     pose = initial_transform(initial, mr, us, asked) if isinstance(initial, str) else initial
     grid = region.reoriented().resampled(shape=SHAPES[preset])
     valid = Volume(shown.astype(np.uint8), us.grid).resampled(grid, interpolation="nearest").array > 0

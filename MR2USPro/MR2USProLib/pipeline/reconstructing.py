@@ -25,6 +25,9 @@ Fill = Literal["kriging", "dip", "linear", "none"]
 VoxelSize = float | Sequence[float] | None
 """Edge of cubic voxels in mm, or the edges along x, y and z; None for the default."""
 
+FARTHEST_MM = 1000.0
+"""No frame lies further along a probe's shaft than this."""
+
 OFFSET_DIGITS = 3
 """Decimals of an offset in px in the table of positions: what is placed at once lies where it lies step by step."""
 
@@ -130,6 +133,12 @@ def stitch(
             raise InputError(f"There is no frame {missing[0]} ({option}): give frames from 0 to {len(sagittal) - 1}.")
     if not all(np.isfinite(position) for position in pins.values()):
         raise InputError("A pinned frame has no position (--pin): give it in mm.")
+    for t, position in pins.items():
+        if abs(position) > FARTHEST_MM:
+            raise InputError(
+                f"Frame {t} is pinned to {position:g} mm (--pin), further than any probe reaches: give its place along "
+                "the shaft in mm."
+            )
     loftr = None
     if loftr_weights is not None and matcher in ("auto", "loftr"):
         from ..reconstruction.loftr import LoftrMatcher

@@ -118,7 +118,8 @@ def place(
     first, last = float(along[chosen].min()), float(along[chosen].max())
     if last - first < voxel[2]:
         raise InputError(
-            f"The sweep covers only {last - first:.2f} mm along the probe's shaft: give one in which the probe moves."
+            f"The sweep covers only {last - first:.2f} mm along the probe's shaft, and a voxel {voxel[2]:g} mm: give "
+            "one in which the probe moves, or a smaller --voxel."
         )
     row_mm, column_mm = transverse_spacing_mm
     # Outer edges of pixels across and in depth; in the middle of the end frames along the shaft.

@@ -43,7 +43,7 @@ def _table(path: Path) -> tuple[list[str], NDArray[np.float64]]:
 
 
 def _markups(path: Path) -> tuple[list[str], NDArray[np.float64]]:
-    markups = json.loads(path.read_text("utf-8"))["markups"][0]
+    markups = json.loads(path.read_text("utf-8-sig"))["markups"][0]
     placed = [point for point in markups["controlPoints"] if point.get("positionStatus", "defined") == "defined"]
     positions = np.array([point["position"] for point in placed], dtype=np.float64).reshape(len(placed), 3)
     system = markups.get("coordinateSystem", "LPS")
