@@ -4,7 +4,7 @@ from typing import Any
 
 from PySide6.QtWidgets import QMessageBox
 
-from .facade import OVERRIDES
+from .members import OVERRIDES
 from .record import record
 
 Button = QMessageBox.StandardButton
@@ -56,7 +56,7 @@ def runDialog(target: Any) -> int:
     answer = record.answers.get("dialog")
     if answer is None:
         raise AssertionError(f"a modal {type(target).__name__} opens: give app.answers['dialog'] a function to run it")
-    from .facade import wrap
+    from .values import wrap
 
     return int(answer(wrap(target)))
 

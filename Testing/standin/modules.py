@@ -10,8 +10,8 @@ from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QVBoxLayout
 
 from .declared import Declared
-from .facade import wrap
 from .qmrml import qSlicerWidget
+from .values import wrap
 
 
 class qSlicerAbstractCoreModule(QObject, metaclass=Declared):

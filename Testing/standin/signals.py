@@ -147,7 +147,7 @@ class BoundSignal:
         return self._sender.disconnect(self._signature, function)
 
     def __call__(self, *values: Any) -> None:
-        from .facade import unwrap
+        from .values import unwrap
 
         attribute, full = resolve(self._sender._qt, self._signature)
         _instance(self._sender._qt, attribute, full).emit(*[unwrap(value) for value in values])

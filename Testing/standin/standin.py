@@ -42,7 +42,7 @@ class Standin:
         slicer.modules = sys.modules["slicer.modules"] = types.ModuleType("slicer.modules")
         slicer.moduleNames = sys.modules["slicer.moduleNames"] = types.ModuleType("slicer.moduleNames")
         from . import application, look, namespaces, record, util
-        from .facade import wrap
+        from .values import wrap
 
         QSettings.setDefaultFormat(QSettings.Format.IniFormat)
         QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, str(self.folder / "settings"))
@@ -80,8 +80,8 @@ class Standin:
 
     def loadModule(self, name: str, folder: pathlib.Path | None = None) -> Any:
         """Load a scripted module from the folder of its name, and those it depends on; gives slicer.modules.NAME."""
-        from .facade import wrap
         from .modules import qSlicerScriptedLoadableModule
+        from .values import wrap
 
         manager = self._application.moduleManager()
         if name not in manager.modules:

@@ -9,7 +9,8 @@ from PySide6.QtUiTools import QUiLoader as Loader
 from PySide6.QtWidgets import QWidget
 
 from .declared import Declared
-from .facade import Wrapper, facadeOf, lookUp, unwrap, wrap
+from .facade import Wrapper, facadeOf, lookUp
+from .values import unwrap, wrap
 
 CUSTOM: dict[str, type] = {}
 """Stand-in classes by name."""
