@@ -21,7 +21,8 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleTest,
 )
 
-from MR2USProPanels.case import Case
+from MR2USProPanels import caseDisplay
+from MR2USProPanels.case import Case, currentCase
 from MR2USProPanels.exporting import export, exportable
 from MR2USProPanels.jobRunner import Callbacks, JobRunner
 from MR2USProPanels.panel import Panel
@@ -159,7 +160,10 @@ class MR2USProWidget(Panel):
             self._follow()
 
     def _onCaseChosen(self) -> None:
+        case = currentCase()
+        caseDisplay.showOnly(case)
         self.showCurrentCase()
+        caseDisplay.showImages(case)
         self.steps[0].lookInto()
 
     def _onCaseModified(self, caller: Any, event: Any) -> None:

@@ -113,6 +113,37 @@ def test_what_failed_in_one_case_is_not_told_in_another(registerPanel, monkeypat
     assert not registerPanel.row.messageLabel.visible
 
 
+def test_another_case_shows_nothing_of_the_last_patient(slicerApp, widgets):
+    import slicer
+
+    from MR2USProPanels import sliceLayers
+    from MR2USProPanels.targetsSection import TARGETS
+
+    def seen():
+        return {node.GetBackgroundVolumeID() for node in sliceLayers.compositeNodes()}
+
+    panel, case = slicer.modules.MR2USProWidget, current()
+    case.mr, case.trus = Volumes("MR", "TRUS")
+    target, hidden = markups("Lesion", [[1, 2, 3]]), markups("Hidden", [[1, 2, 3]])
+    hidden.SetDisplayVisibility(False)
+    for node in (target, hidden):
+        case.parameterNode.AddNodeReferenceID(TARGETS, node.GetID())
+    slicerApp.process(0.05)
+    assert seen() == {case.trus.GetID()}
+    widgets["Case"].newCaseButton.click()
+    slicerApp.process(0.05)
+    assert seen() == {None}
+    assert not target.GetDisplayVisibility()
+    current().trus = Volumes("Other TRUS")[0]
+    panel._onCaseChosen()
+    assert seen() == {current().trus.GetID()}
+    widgets["Case"].caseComboBox.activated(0)
+    slicerApp.process(0.05)
+    assert seen() == {case.trus.GetID()}
+    assert target.GetDisplayVisibility()
+    assert not hidden.GetDisplayVisibility()
+
+
 def test_a_sample_does_not_push_out_what_was_chosen_meanwhile(slicerApp, widgets, tmp_path):
     import slicer
 
