@@ -84,6 +84,9 @@ def _explained(folder: Path) -> Iterator[None]:
     except (FileExistsError, NotADirectoryError) as error:
         raise InputError(f"{folder} is not a folder: give another one with --out.") from error
     except PermissionError as error:
+        which = folder if error.filename is None else Path(os.fsdecode(error.filename))
+        if not (which.is_relative_to(folder) or folder.is_relative_to(which)):
+            raise InputError(f"{which} may not be read: see to its permissions, or give a copy.") from error
         raise InputError(f"{folder} cannot be written: give another folder with --out.") from error
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):

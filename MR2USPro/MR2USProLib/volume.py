@@ -226,6 +226,8 @@ class Volume:
         import SimpleITK as sitk
 
         image = read_image(path)
+        while image.GetDimension() > 3 and image.GetSize()[-1] == 1:  # one moment of what could have been many
+            image = image[(slice(None),) * (image.GetDimension() - 1) + (0,)]
         if image.GetDimension() != 3 or min(image.GetSize()) < 2:
             raise InputError(
                 f"{Path(path).name} has the size {'x'.join(map(str, image.GetSize()))}: a volume with at least two "

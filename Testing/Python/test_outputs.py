@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import subprocess
@@ -66,6 +67,15 @@ def test_a_file_in_the_folders_place_is_refused_with_a_sentence(tmp_path):
     (tmp_path / "out").write_text("I am a file")
     with pytest.raises(InputError, match="not a folder"), staged(tmp_path / "out"):
         pass
+
+
+@pytest.mark.parametrize(
+    ("denied", "says"),
+    [("in/exam.dcm", "exam.dcm may not be read"), ("out/part", "out cannot be written"), ("", "out cannot be written")],
+)
+def test_what_the_system_forbids_is_told_of_the_file_that_it_forbids(tmp_path, denied, says):
+    with pytest.raises(InputError, match=says), staged(tmp_path / "out"):
+        raise PermissionError(errno.EACCES, "Permission denied", str(tmp_path / denied))
 
 
 def test_json_has_plain_numbers_and_null_for_nan(tmp_path):

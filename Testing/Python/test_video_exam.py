@@ -1,5 +1,6 @@
 """Reading the two views: from videos and stacks, in one file or two, and what is refused."""
 
+import struct
 from pathlib import Path
 
 import cv2
@@ -36,6 +37,29 @@ def write_video(path: Path, pictures: list[np.ndarray], code: str) -> Path:
     for grey in pictures:
         writer.write(cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR))
     writer.release()
+    return path
+
+
+def write_matroska(path: Path, pictures: list[np.ndarray], times_ms: list[int], lasts_ms: float) -> Path:
+    """Each picture at its own time, as a recorder of the screen writes them; OpenCV's writer knows one rate alone."""
+
+    def element(name: str, content: bytes) -> bytes:
+        return bytes.fromhex(name) + (1 << 56 | len(content)).to_bytes(8, "big") + content
+
+    def number(value: int) -> bytes:
+        return value.to_bytes(4, "big")
+
+    height, width = pictures[0].shape
+    size = element("E0", element("B0", number(width)) + element("BA", number(height)))
+    track = element("D7", b"\1") + element("73C5", b"\1") + element("83", b"\1") + element("86", b"V_MJPEG") + size
+    parts = [
+        element("1549A966", element("2AD7B1", number(1_000_000)) + element("4489", struct.pack(">d", lasts_ms))),
+        element("1654AE6B", element("AE", track)),
+    ]
+    for grey, time_ms in zip(pictures, times_ms, strict=True):
+        block = b"\x81\0\0\x80" + cv2.imencode(".jpg", grey)[1].tobytes()
+        parts.append(element("1F43B675", element("E7", number(time_ms)) + element("A3", block)))
+    path.write_bytes(element("1A45DFA3", element("4282", b"matroska")) + element("18538067", b"".join(parts)))
     return path
 
 
@@ -192,3 +216,15 @@ def test_video_that_breaks_off_is_refused(tmp_path):
     )
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     refused("a.avi", video=path, **ROIS, spacing_mm=0.2)
+
+
+def test_a_video_of_varying_rate_is_read_to_its_end_and_refused_where_it_breaks_off(tmp_path):
+    times = np.cumsum(np.random.default_rng(0).integers(15, 70, 24)).tolist()
+    pictures = [picture(t % 5) for t in range(24)]
+    path = write_matroska(tmp_path / "a.mkv", pictures, times, times[-1] + 40)
+    capture = cv2.VideoCapture(str(path))
+    assert capture.get(cv2.CAP_PROP_FRAME_COUNT) > 100  # the guess that must not be believed
+    exam = read_exam(video=path, **ROIS, spacing_mm=0.2)
+    assert exam.sagittal.shape == (24, 48, 64)
+    write_matroska(path, pictures[:12], times[:12], times[-1] + 40)
+    refused("breaks off after 12", video=path, **ROIS, spacing_mm=0.2)

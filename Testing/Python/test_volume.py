@@ -142,6 +142,17 @@ def test_a_flat_picture_is_no_volume(tmp_path):
         Volume.read(tmp_path / "flat.png")
 
 
+def test_one_moment_of_a_series_is_a_volume(tmp_path):
+    image = sitk.GetImageFromArray(np.arange(24, dtype=np.int16).reshape(1, 2, 3, 4), isVector=False)
+    image.SetSpacing((0.5, 0.6, 0.7, 1.0))
+    image.SetOrigin((1.0, 2.0, 3.0, 0.0))
+    image.SetDirection(np.diag([-1.0, -1.0, 1.0, 1.0]).ravel().tolist())
+    sitk.WriteImage(image, str(tmp_path / "one.nrrd"))
+    volume = Volume.read(tmp_path / "one.nrrd")
+    np.testing.assert_array_equal(volume.array.ravel(), np.arange(24))
+    assert volume.grid == Grid((2, 3, 4), (0.5, 0.6, 0.7), (1.0, 2.0, 3.0), np.diag([-1.0, -1.0, 1.0]))
+
+
 def test_a_folder_is_no_image(tmp_path, capfd):
     with pytest.raises(InputError, match="is a folder: give an image file"):
         Volume.read(tmp_path)

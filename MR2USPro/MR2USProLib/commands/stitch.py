@@ -118,7 +118,8 @@ def write(folder: Path, stitching: Stitching, spacing_mm: tuple[float, float]) -
     rows_mm, columns_mm = spacing_mm
     write_positions(folder / "positions.csv", stitching, columns_mm)
     picture = np.nan_to_num(stitching.map).clip(0, 255)
-    cv2.imwrite(str(folder / "sagittal_map.png"), picture.astype(np.uint8))
+    # By its bytes: OpenCV does not write to names with letters beyond ASCII on every system, and does not say so.
+    (folder / "sagittal_map.png").write_bytes(cv2.imencode(".png", picture.astype(np.uint8))[1].tobytes())
     # One slice thick, standing in the sagittal plane of the TRUS volume (x = 0).
     left, top = stitching.map_origin_px
     plane = Grid(

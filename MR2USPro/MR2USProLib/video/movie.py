@@ -30,20 +30,22 @@ def decode_movie(path: Path, name: str, progress: Progress) -> Iterator[NDArray[
     """
     import cv2
 
-    capture, read = cv2.VideoCapture(str(path)), 0
+    capture, read, reached_ms = cv2.VideoCapture(str(path)), 0, 0.0
     try:
-        expected = capture.get(cv2.CAP_PROP_FRAME_COUNT) if capture.isOpened() else 0
+        expected, rate = (capture.get(what) for what in (cv2.CAP_PROP_FRAME_COUNT, cv2.CAP_PROP_FPS))
+        lasts_ms = 1000 * expected / rate if expected > 0 and rate > 0 else 0.0
         while True:
             good, picture = capture.read()
             if not good:
                 break
-            read += 1
+            read, reached_ms = read + 1, capture.get(cv2.CAP_PROP_POS_MSEC)
             yield cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY) if picture.ndim == 3 else picture
-            progress.report(min(read / expected, 1.0) if expected > 0 else 0.0, f"Reading {name}")
+            progress.report(min(reached_ms / lasts_ms, 1.0) if lasts_ms else 0.0, f"Reading {name}")
     finally:
         capture.release()
     if read == 0:
         raise InputError(f"{name} could not be decoded as a video: give a complete mp4, avi or mkv file.")
-    if read < 0.8 * expected:
+    # The number is a guess where the rate varies, as in recordings of a screen: the time tells, too.
+    if read < 0.8 * expected and reached_ms < 0.8 * lasts_ms:
         raise InputError(f"{name} breaks off after {read} of {expected:.0f} frames: give the complete file.")
     progress.report(1.0, f"Reading {name}")
