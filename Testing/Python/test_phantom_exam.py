@@ -227,6 +227,9 @@ def test_bad_input_is_refused_in_a_sentence(small_t2):
     with pytest.raises(InputError, match="too small for a sweep"):
         flat = Grid((8, 60, 70), mr.grid.spacing_mm, mr.grid.origin_mm, mr.grid.direction)
         simulate(mr=Volume(mr.array[:8], flat))
+    for empty in (np.where(mr.array > 99, np.nan, mr.array), np.ones_like(mr.array)):
+        with pytest.raises(InputError, match="give one that shows tissue"):
+            simulate(mr=Volume(empty, mr.grid))
     with pytest.raises(InputError, match="value 1"):
         simulate(mr=mr, mr_label=Volume(label.array * 3, label.grid))
     with pytest.raises(InputError, match="give the MR too"):

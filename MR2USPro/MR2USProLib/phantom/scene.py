@@ -111,11 +111,15 @@ def t2_scene(
     """The tissue of a given T2 image, deformed.
 
     Raises:
-        InputError: not one channel, no prostate in the label, or too small for a sweep.
+        InputError: not one channel, nothing to see, no prostate in the label, or too small for a sweep.
     """
     progress.report(0.0, "anatomy")
     if mr.array.ndim != 3:
         raise InputError("The MR has several channels: give one with a single grey level per voxel.")
+    if not np.isfinite(mr.array).all() or mr.array.min() == mr.array.max():
+        raise InputError(
+            "The MR holds voxels that are no numbers, or one value everywhere: give one that shows tissue."
+        )
     centre, half = _prostate(mr, label)
     box = centre + np.array([[i, j, k] for i in (-1, 1) for j in (-1, 1) for k in (-1, 1)]) * np.maximum(half, 14)
     if not mr.grid.contains(box).all():
