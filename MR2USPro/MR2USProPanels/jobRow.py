@@ -40,6 +40,7 @@ class JobRow:
         self._runner = runner
         self._own: Run | None = None
         self._caseNode: Any = None
+        self._ownNode: Any = None
         self._text, self._enabled = _("Run"), False
         runner.watchers.append(self.refresh)
         self.ui.runButton.connect("clicked(bool)", self._onButton)
@@ -56,16 +57,19 @@ class JobRow:
         """Show a sentence under the button; an empty one hides what was there."""
         self._own = None
         self.refresh()
+        self._hide()
         self._say(message, "bad" if message else "")
-        self.ui.openFolderButton.visible = self.ui.showLogButton.visible = self.ui.showLogButton.checked = False
 
     def showFor(self, case: Case | None) -> None:
-        """Forget what a job told that belonged to another case."""
+        """Show nothing of a job that belongs to another case; one that has ended is forgotten."""
         node = None if case is None else case.parameterNode
-        if node is not None and node is not self._caseNode:
-            self._caseNode = node
-            if not self._runner.busy:
-                self.tell("")
+        if node is None or node is self._caseNode:
+            return
+        self._caseNode = node
+        if self._runner.busy or node is self._ownNode:
+            self.refresh()
+        else:
+            self.tell("")
 
     def start(self, begin: Callable[[], None]) -> None:
         """Call what starts a job, and show that job in this row."""
@@ -76,13 +80,14 @@ class JobRow:
             except InputError as error:
                 self.tell(forPanel(str(error)))
         if self._runner.current is not before:
-            self._own = self._runner.current
+            self._own, self._ownNode = self._runner.current, self._caseNode
         self.refresh()
 
     def refresh(self) -> None:
         """Bring the row in line with the runner."""
         run, busy = self._runner.current, self._runner.busy
-        own = busy and run is self._own
+        here = self._ownNode is self._caseNode
+        own = busy and here and run is self._own
         button = self.ui.runButton
         if own and run is not None:
             stopping = run.state is State.CANCELLING
@@ -92,8 +97,10 @@ class JobRow:
             button.text = _("Wait for the other job to end, or cancel it") if busy else self._text
             button.enabled = self._enabled and not busy
         self.ui.progressBar.visible = own
-        if self._own is not None:
+        if self._own is not None and here:
             self._show(self._own)
+        elif self._own is not None:
+            self._hide()
 
     def _show(self, run: Run) -> None:
         if not run.ended:
@@ -110,6 +117,10 @@ class JobRow:
         self.ui.showLogButton.visible = failed and bool(run.log)
         if not failed:
             self.ui.showLogButton.checked = False
+
+    def _hide(self) -> None:
+        self._say("", "")
+        self.ui.openFolderButton.visible = self.ui.showLogButton.visible = self.ui.showLogButton.checked = False
 
     def _say(self, message: str, level: str) -> None:
         self.ui.messageLabel.text = message

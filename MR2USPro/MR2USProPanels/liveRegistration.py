@@ -24,21 +24,25 @@ class LiveRegistration:
         self._runner = runner
         self._trus = trus
         self._preview: Any = None
+        self._seen = False
         self._fractions: dict[str, float] = {}
         self._before: sliceLayers.Layers = sliceLayers.layers()
 
-    def hear(self, event: dict[str, Any]) -> None:
-        """Take an event of the worker."""
+    def hear(self, event: dict[str, Any], *, visible: bool) -> None:
+        """Take an event of the worker; only where it is visible, the views and their plot are its own."""
         kind = event["event"]
         if kind == "progress":
             self._fractions[event["stage"]] = float(event["fraction"])
         elif kind == "values":
             new = self.plot.chart is None
             self.plot.add(event["stage"], self._fractions.get(event["stage"], 0.0), event["figures"])
-            if new and self.plot.chart is not None:
+            if new and visible and self.plot.chart is not None:
                 sliceViews.showChart(self.plot.chart)
         elif kind == "preview":
-            self._showPreview(event["file"])
+            self._load(event["file"])
+            if visible and not self._seen and self._preview is not None:
+                sliceLayers.show(self._trus, self._preview, 0.5)
+            self._seen = visible
 
     def end(self, *, keepPlot: bool) -> None:
         """Take away what was only there for the time of the run, and show what was shown before."""
@@ -49,7 +53,7 @@ class LiveRegistration:
         if not keepPlot:
             self.plot.remove()
 
-    def _showPreview(self, name: str) -> None:
+    def _load(self, name: str) -> None:
         from MR2USProLib import mrml
         from MR2USProLib.errors import InputError
         from MR2USProLib.volume import Volume
@@ -65,4 +69,3 @@ class LiveRegistration:
         if new:
             self._preview.SetSaveWithScene(False)
             self._preview.SetHideFromEditors(True)
-            sliceLayers.show(self._trus, self._preview, 0.5)

@@ -38,6 +38,7 @@ class RegisterSection(Section):
     def __init__(self, logic: Any) -> None:
         super().__init__("Register", logic)
         self._live: LiveRegistration | None = None
+        self._liveNode: Any = None
         self._layout = 0
         self._observed: list[tuple[Any, int]] = []
         self._translation = ChoiceBox(
@@ -109,8 +110,9 @@ class RegisterSection(Section):
 
     def setCase(self, case: Case | None) -> None:
         """Show another case."""
-        if case is None:
+        if case is None or case.parameterNode is not self._liveNode:
             self.ui.lossesButton.checked = False
+        if case is None:
             self._observe([])
             if not self.logic.runner.busy:  # the scene was closed, and the job ended with it
                 self._live = None
@@ -142,7 +144,7 @@ class RegisterSection(Section):
         text = _("Register again") if case.warped is not None else _("Register")
         self.row.offer(need or text, not need, trouble or _("Find the deformation that brings the MR onto the TRUS."))
         self._showFigures(case)
-        self.ui.lossesButton.visible = case.losses is not None or self._live is not None
+        self.ui.lossesButton.visible = case.losses is not None or self._isLive()
         self.ui.reportButton.visible = case.report is not None
 
     def _cost(self, case: Case) -> str:
@@ -224,13 +226,17 @@ class RegisterSection(Section):
             ),
         )
         case.usedStart = startPose.choice(case)
-        self._live = LiveRegistration(self.logic.runner, trus)
+        self._live, self._liveNode = LiveRegistration(self.logic.runner, trus), case.parameterNode
         self.ui.lossesButton.visible = True
         self.ui.lossesButton.checked = True
 
     def _onEvent(self, event: dict[str, Any]) -> None:
         if self._live is not None:
-            self._live.hear(event)
+            self._live.hear(event, visible=self._isLive())
+
+    def _isLive(self) -> bool:
+        """Whether the run under way is that of the case that is shown."""
+        return self._live is not None and self.case is not None and self.case.parameterNode is self._liveNode
 
     def _end(self, *, keepPlot: bool = False) -> None:
         if self._live is not None:
@@ -261,7 +267,8 @@ class RegisterSection(Section):
         if shown:
             self._layout = manager.layout
             sliceViews.arrange("FourUpPlotView")
-            chart = self._live.plot.chart if self._live is not None else self.case.losses if self.case else None
+            live = self._live if self._isLive() else None
+            chart = live.plot.chart if live is not None else self.case.losses if self.case is not None else None
             sliceViews.showChart(chart)
         elif self._layout:
             manager.setLayout(self._layout)

@@ -197,7 +197,9 @@ def test_views_that_were_chosen_during_a_registration_stay(slicerApp, tmp_path):
     live = LiveRegistration(runner, trus)
     grid = Grid((4, 4, 4))
     Volume(grid.points()[..., 0].astype("float32"), grid).write(tmp_path / "preview.nrrd")
-    live.hear({"event": "preview", "file": "preview.nrrd"})
+    live.hear({"event": "preview", "file": "preview.nrrd"}, visible=False)
+    assert {node.GetForegroundVolumeID() for node in sliceLayers.compositeNodes()} == {mr.GetID()}
+    live.hear({"event": "preview", "file": "preview.nrrd"}, visible=True)
     red, *others = sliceLayers.compositeNodes()
     assert red.GetForegroundVolumeID() not in (mr.GetID(), None)
     red.SetForegroundVolumeID(other.GetID())
@@ -268,6 +270,24 @@ def test_a_registration_ends_while_another_module_is_open(registerPanel, pairCas
     slicerApp.openModule("MR2USRegister")
     assert registerPanel.run.text == "Register again"
     assert {node.GetForegroundVolumeID() for node in composites} == {pairCase.warped.GetID()}
+
+
+def test_a_registration_is_seen_in_its_own_case_alone(registerPanel, pairCase, registering, slicerApp):
+    from MR2USProPanels.case import newCase, setCurrentCase
+
+    newCase("Another patient")
+    registerPanel.widget.showCurrentCase()
+    slicerApp.process(0.2)
+    assert not registerPanel.row.progressBar.visible
+    assert not registerPanel.row.messageLabel.visible
+    assert registerPanel.run.text == "Wait for the other job to end, or cancel it"
+    setCurrentCase(pairCase)
+    registerPanel.widget.showCurrentCase()
+    slicerApp.process(0.2)
+    assert registerPanel.run.text == "Cancel"
+    assert registerPanel.row.progressBar.visible
+    registering()
+    assert registerPanel.run.text == "Register again"
 
 
 def test_what_came_of_another_pair_stays(registerPanel, resultCase, slicerApp, request):
