@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from MR2USProLib.evaluation import metrics
 from MR2USProLib.evaluation.metrics import (
     displacement_statistics,
     folding,
@@ -171,3 +172,16 @@ def test_a_field_of_no_numbers_is_not_said_to_be_free_of_folds():
     found = folding(whole)
     assert 0.6 < found.fraction < 1
     assert found.as_dict()["least_determinant"] is None
+
+
+def test_figures_do_not_depend_on_how_many_slices_are_looked_at_at_once(monkeypatch):
+    rng = np.random.default_rng(0)
+    grid = Grid((9, 6, 7), (0.5, 0.8, 1.5), (1.0, 2.0, 3.0), OBLIQUE)
+    u = Volume(rng.normal(scale=0.25, size=(*grid.shape, 3)), grid)
+    found = []
+    for at_once in (1, 2 * 6 * 7, 10**6):
+        monkeypatch.setattr(metrics, "AT_ONCE", at_once)
+        found.append({**folding(u).as_dict(), **harmonic_energy(u).as_dict()})
+    assert 0 < found[0]["fraction"] < 1
+    assert found[0] == pytest.approx(found[2])
+    assert found[1] == pytest.approx(found[2])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,9 @@ from ..volume import Volume
 
 if TYPE_CHECKING:
     import torch
+
+AT_ONCE = 500_000
+"""Voxels of a displacement that are differentiated in one go: a large volume would take ten times its own memory."""
 
 PointMap = Callable[[NDArray[np.float64]], ArrayLike]
 """Takes LPS points (n, 3) in mm to LPS points (n, 3) in mm."""
@@ -133,14 +136,15 @@ def harmonic_energy(displacement: Volume) -> HarmonicEnergy:
     """
     _check_displacement(displacement, least=3)
     grid = displacement.grid
-    in_mm = np.asarray(displacement.array, dtype=np.float64)
-    in_voxels = _laplacian(grid.mm_to_voxels(in_mm), (1.0, 1.0, 1.0))
-    voxel_sum = float(np.square(in_voxels).sum())
-    in_mm = _laplacian(in_mm, grid.spacing_mm[::-1])
+    voxel_sum = mm_sum = 0.0
+    for some in _slabs(grid.shape, overlap=2):
+        in_mm = np.asarray(displacement.array[some], dtype=np.float64)
+        voxel_sum += float(np.square(_laplacian(grid.mm_to_voxels(in_mm), (1.0, 1.0, 1.0))).sum())
+        mm_sum += float(np.square(_laplacian(in_mm, grid.spacing_mm[::-1])).sum())
     return HarmonicEnergy(
         voxel_sum=voxel_sum,
-        voxel_mean=voxel_sum / (in_voxels.size / 3),
-        mm=float(np.square(in_mm).sum() * np.prod(grid.spacing_mm)),
+        voxel_mean=voxel_sum / float(np.prod([n - 2 for n in grid.shape])),
+        mm=mm_sum * float(np.prod(grid.spacing_mm)),
     )
 
 
@@ -175,25 +179,33 @@ def folding(displacement: Volume) -> Folding:
     """
     _check_displacement(displacement, least=2)
     grid = displacement.grid
-    field = np.ascontiguousarray(np.moveaxis(displacement.array, -1, 0), dtype=np.float64)
     # det(I + du/dx) = det(A + du/dindex) / det(A), where the columns of A are the steps of i, j and k in mm
     step = grid.index_to_mm
-    moved = [np.diff(field, axis=3 - axis) + step[:, axis, None, None, None] for axis in range(3)]
     volume = float(np.linalg.det(step))
     folded = np.zeros(grid.shape, dtype=bool)
     least, count, total, squares = np.inf, 0, 0.0, 0.0
-    for sides in itertools.product((slice(None, -1), slice(1, None)), repeat=3):
-        columns = []
-        for axis in range(3):
-            own = tuple(slice(None) if other == 2 - axis else sides[other] for other in range(3))
-            columns.append(moved[axis][(slice(None), *own)])
-        determinant = _triple_product(*columns) / volume
-        folded[sides] |= ~(determinant > 0)  # a field of no numbers is none that does not fold
-        least = float(np.minimum(least, determinant.min()))
-        logs = np.log(determinant[determinant > 0])
-        count, total, squares = count + logs.size, total + float(logs.sum()), squares + float(np.square(logs).sum())
+    for some in _slabs(grid.shape, overlap=1):
+        field = np.ascontiguousarray(np.moveaxis(displacement.array[some], -1, 0), dtype=np.float64)
+        moved = [np.diff(field, axis=3 - axis) + step[:, axis, None, None, None] for axis in range(3)]
+        for sides in itertools.product((slice(None, -1), slice(1, None)), repeat=3):
+            columns = []
+            for axis in range(3):
+                own = tuple(slice(None) if other == 2 - axis else sides[other] for other in range(3))
+                columns.append(moved[axis][(slice(None), *own)])
+            determinant = _triple_product(*columns) / volume
+            folded[some][sides] |= ~(determinant > 0)  # a field of no numbers is none that does not fold
+            least = float(np.minimum(least, determinant.min()))
+            logs = np.log(determinant[determinant > 0])
+            count, total, squares = count + logs.size, total + float(logs.sum()), squares + float(np.square(logs).sum())
     variance = squares / count - (total / count) ** 2 if count else float("nan")
     return Folding(float(folded.mean()), least, float(np.sqrt(max(variance, 0.0))) if count else float("nan"))
+
+
+def _slabs(shape: tuple[int, int, int], overlap: int) -> Iterator[slice]:
+    """Slices k, some at a time; each slab begins so many slices before the end of the one before it."""
+    thick = max(AT_ONCE // (shape[1] * shape[2]), 1)
+    for first in range(0, shape[0] - overlap, thick):
+        yield slice(first, first + thick + overlap)
 
 
 def _triple_product(
