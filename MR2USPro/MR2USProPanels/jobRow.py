@@ -74,14 +74,16 @@ class JobRow:
     def start(self, begin: Callable[[], None]) -> None:
         """Call what starts a job, and show that job in this row."""
         before = self._runner.current
-        with slicer.util.tryWithErrorDisplay(_("The job was not started.")):
-            try:
-                begin()
-            except InputError as error:
-                self.tell(forPanel(str(error)))
-        if self._runner.current is not before:
-            self._own, self._ownNode = self._runner.current, self._caseNode
-        self.refresh()
+        try:
+            with slicer.util.tryWithErrorDisplay(_("The job was not started as it should be.")):
+                try:
+                    begin()
+                except InputError as error:
+                    self.tell(forPanel(str(error)))
+        finally:  # what was started can be cancelled, whatever else went wrong
+            if self._runner.current is not before:
+                self._own, self._ownNode = self._runner.current, self._caseNode
+            self.refresh()
 
     def refresh(self) -> None:
         """Bring the row in line with the runner."""

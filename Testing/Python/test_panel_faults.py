@@ -153,3 +153,23 @@ def test_a_fault_before_the_worker_starts(panel, monkeypatch):
     panel.app.errors.clear()
     assert is_idle(panel)
     assert not panel.left
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the scripts are started by their first line")
+def test_a_fault_after_the_worker_started_leaves_a_job_that_can_be_cancelled(panel, worker, monkeypatch):
+    worker("time.sleep(60)")
+    begin = panel.stitch.row.onRun
+
+    def stumble():
+        begin()
+        raise RuntimeError("stumbled")
+
+    monkeypatch.setattr(panel.stitch.row, "onRun", stumble)
+    button(panel.stitch).click()
+    panel.app.process(0.05)
+    assert "stumbled" in panel.app.messages[-1][1]
+    panel.app.errors.clear()
+    assert button(panel.stitch).text == "Cancel"
+    button(panel.stitch).click()
+    panel.wait()
+    assert is_idle(panel)
