@@ -8,12 +8,14 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from MR2USProLib.errors import Cancelled, InputError
 from MR2USProLib.jobs import run as run_module
 from MR2USProLib.jobs.job import STAGES, Job
 from MR2USProLib.jobs.run import BOOT, ENGINE, JobFailed, Run, State
+from MR2USProLib.video.exam import write_stack
 
 posix = pytest.mark.skipif(os.name == "nt", reason="signals and process groups are POSIX's")
 
@@ -99,6 +101,17 @@ def test_bad_input_is_told_in_the_engines_own_words(tmp_path):
     assert failed.value.kind == "input"
     assert isinstance(failed.value, InputError)
     assert failed.value.folder.is_dir()
+
+
+def test_files_are_named_from_where_the_front_end_is_and_nothing_there_is_run(tmp_path, monkeypatch):
+    stack = np.random.default_rng(0).integers(20, 200, (3, 40, 40)).astype(np.uint8)
+    for view in ("sagittal", "transverse"):
+        write_stack(tmp_path / f"{view} ä.nrrd", stack, (0.2, 0.2))
+    (tmp_path / "numpy.py").write_text("raise SystemExit('numpy of somebody else')\n")
+    monkeypatch.chdir(tmp_path)
+    given = {"sagittal": Path("sagittal ä.nrrd"), "transverse": "transverse ä.nrrd"}
+    assert Run("inspect", given, Path("the job")).wait().results["frames"] == 3
+    assert (tmp_path / "the job" / "results" / "sagittal.nrrd").is_file()
 
 
 def test_a_cancelled_job_stops_within_two_seconds_and_leaves_nothing_half_written(tmp_path):

@@ -115,7 +115,15 @@ def test_frames_that_are_not_there_are_refused(simulated, choice, words):
 
 @pytest.mark.parametrize(
     "content",
-    [None, "", "a,b\n1,2\n", "frame,position_mm,status\n0,here,ok\n", "frame,position_mm,status\n0,1,ok\n2,3,ok\n"],
+    [
+        None,
+        "",
+        "a,b\n1,2\n",
+        "frame,position_mm,status\n0,here,ok\n",
+        "frame,position_mm,status\n0,1,ok\n2,3,ok\n",
+        'frame,position_mm,status\n0,"' + 200_000 * "1",
+    ],
+    ids=["missing", "empty", "another", "words", "a frame lacks", "no end"],
 )
 def test_what_is_no_table_of_positions_is_refused(tmp_path, content):
     if content is not None:

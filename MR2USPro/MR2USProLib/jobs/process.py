@@ -9,14 +9,15 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import IO
 
 CHUNK = 65536
 
 
-def start(command: Sequence[str], folder: Path) -> subprocess.Popen[bytes]:
+def start(command: Sequence[str]) -> subprocess.Popen[bytes]:
     """Start a program at the head of a process group of its own, with all three streams as pipes.
+
+    It is where this process is, so that the names of files mean the same to both.
 
     Its standard input stays open as long as this process lives: the child takes its end for a call to stop, so that it
     does not outlive whoever wanted its result.
@@ -30,7 +31,6 @@ def start(command: Sequence[str], folder: Path) -> subprocess.Popen[bytes]:
         flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
     process = subprocess.Popen(
         list(command),
-        cwd=folder,
         env=environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -19,7 +19,10 @@ from . import process
 from .job import STAGES, Job
 
 ENGINE = Path(__file__).resolve().parents[2]
-BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from MR2USProLib.jobs.worker import main; main()"
+BOOT = (
+    "import sys; sys.path[:] = [sys.argv[1], *filter(None, sys.path)]; from MR2USProLib.jobs.worker import main; main()"
+)
+"""How the worker begins, with nothing on its path of the folder in which the front end happens to be."""
 CANCEL_SECONDS = 1.5
 """A worker that was told to stop and still runs after this time is killed, with all that it started."""
 LOG_FILE = "log.txt"
@@ -126,7 +129,7 @@ class Run:
             return
         command = [*self._python, "-u", "-c", BOOT, str(ENGINE), str(path)]
         try:
-            self._process = process.start(command, self.job.folder)
+            self._process = process.start(command)
         except OSError as error:
             self._end(
                 State.FAILED,

@@ -255,9 +255,9 @@ def read_positions(path: str | Path) -> tuple[NDArray[np.float64], NDArray[np.bo
         frames = [int(row["frame"]) for row in rows]
         positions = np.array([float(row["position_mm"]) for row in rows])
         usable = np.array([row["status"] == "ok" for row in rows])
-    except FileNotFoundError as error:
+    except (FileNotFoundError, IsADirectoryError) as error:
         raise InputError(f"{path} does not exist: check the path.") from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
         raise InputError(f"{path.name} is no table of positions: give the positions.csv of a stitching.") from error
     if not frames or frames != list(range(len(frames))) or not np.all(np.isfinite(positions)):
         raise InputError(f"{path.name} does not give a position for each frame in turn: stitch the frames again.")

@@ -82,9 +82,9 @@ def read_transform(path: str | Path) -> sitk.Transform:
 def displacement_on(grid: Grid, transform: sitk.Transform) -> Volume:
     """How far each voxel of a grid moves in all, (k, j, i, 3) float32, LPS mm."""
     image = sitk.TransformToDisplacementField(
-        transform, sitk.sitkVectorFloat64, grid.size, grid.origin_mm, grid.spacing_mm, grid.direction.ravel().tolist()
+        transform, sitk.sitkVectorFloat32, grid.size, grid.origin_mm, grid.spacing_mm, grid.direction.ravel().tolist()
     )
-    return Volume(sitk.GetArrayFromImage(image).astype(np.float32), grid)
+    return Volume(sitk.GetArrayFromImage(image), grid)
 
 
 def warp(moving: Volume, reference: Grid, transform: sitk.Transform, *, label: bool = False) -> Volume:
