@@ -16,7 +16,7 @@ import typer
 from . import __version__
 from .command_line import cohort, exam, pair
 from .devices import share_cores
-from .errors import Cancelled, InputError
+from .errors import OUT_OF_MEMORY, Cancelled, InputError
 
 app = typer.Typer(
     name="mr2us",
@@ -60,6 +60,9 @@ def run(arguments: list[str]) -> int:
         ended = app(arguments, prog_name="mr2us", standalone_mode=False)
     except InputError as error:
         print(f"mr2us: {error}", file=sys.stderr)
+        return 2
+    except MemoryError:
+        print(f"mr2us: {OUT_OF_MEMORY}", file=sys.stderr)
         return 2
     except typer.TyperException as error:
         print(f"mr2us: {error.format_message().rstrip('.')}: see --help.", file=sys.stderr)

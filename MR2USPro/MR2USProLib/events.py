@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TextIO
 
-from .errors import Cancelled, InputError
+from .errors import OUT_OF_MEMORY, Cancelled, InputError
 
 RATE = 10
 """Lines of progress a second, at most, for each stage; its first and last are always told."""
@@ -73,6 +73,9 @@ class EventLines:
             raise
         except ModuleNotFoundError as error:
             self.write("error", kind="missing", message=f"The Python package {error.name} is not installed.")
+            raise
+        except MemoryError:
+            self.write("error", kind="input", message=OUT_OF_MEMORY)
             raise
         except OSError as error:
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)

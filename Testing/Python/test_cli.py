@@ -15,7 +15,7 @@ import SimpleITK as sitk
 
 from MR2USProLib import cli
 from MR2USProLib.command_line.console import front_end
-from MR2USProLib.errors import InputError
+from MR2USProLib.errors import OUT_OF_MEMORY, InputError
 from MR2USProLib.volume import Grid, Volume
 
 ENGINE = Path(__file__).parents[2] / "MR2USPro"
@@ -123,6 +123,17 @@ def test_people_are_told_what_to_look_at_once_it_is_there(monkeypatch, capsys, t
     with pytest.raises(InputError), front_end(False, report):
         raise InputError("It cannot be done.")
     assert "Done" not in capsys.readouterr().err
+
+
+def test_too_little_memory_is_told_in_a_sentence(monkeypatch, capsys, tmp_path):
+    from MR2USProLib.cli import run
+    from MR2USProLib.commands import simulate
+
+    monkeypatch.setattr(simulate, "run", lambda **given: np.empty(10**17))  # no machine has so much
+    assert run(["simulate", "--out", str(tmp_path / "out"), "--events"]) == 2
+    told = capsys.readouterr()
+    assert json.loads(told.out.splitlines()[-1])["kind"] == "input"
+    assert told.err == f"mr2us: {OUT_OF_MEMORY}\n"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are of POSIX")
