@@ -276,6 +276,14 @@ def test_a_finder_learns_from_the_boxes_of_the_training_cases_alone(tmp_path):
         study.run(SILENT)
 
 
+def test_one_finder_a_fold_serves_all_who_begin_with_one(tmp_path):
+    cases = read_cohort(write_cohort(tmp_path, 4, patients=4))
+    methods = [Method.named(name) for name in ("demons", "register", "finder", "surfaces")]
+    for some, count in ((methods, 2), (methods[:2], 0)):  # register alone has the program's own, as the boxes are few
+        pieces = Study(cases, some, Plan(folds=2), tmp_path / "study").pieces()
+        assert sum("training" in piece.what for piece in pieces) == count
+
+
 def test_only_the_start_has_no_translation():
     assert str(Method.named("finder")) == "none+finder"
     with pytest.raises(InputError, match="or give one of finder, surfaces, register"):

@@ -18,7 +18,7 @@ FINDER = "finder"
 REGISTER = "register"
 """What ``mr2us register`` does by itself with a box in each image: the finder's start, and self-similarity from it."""
 FROM_BOXES = (FINDER, SURFACES, REGISTER)
-"""Those that learn nothing but where a gland lies in its box, and how it is turned."""
+"""Those that learn nothing but where a gland lies in its box, and how it is turned: one finder for all of them."""
 
 
 @dataclass(frozen=True, order=True)
@@ -32,14 +32,14 @@ class Method:
         return f"{self.translation}+{self.registration}"
 
     @property
-    def learns(self) -> bool:
-        """Whether the registration learns from a cohort."""
-        return self.registration in (*NETWORKS, *FROM_BOXES)
+    def is_network(self) -> bool:
+        """Whether the registration is a network, which learns from a cohort and is fitted to a pair."""
+        return self.registration in NETWORKS
 
     @property
-    def fits(self) -> bool:
-        """Whether it can be fitted to a pair."""
-        return self.registration in NETWORKS
+    def is_from_boxes(self) -> bool:
+        """Whether it begins with what a finder sees in the boxes."""
+        return self.registration in FROM_BOXES
 
     @staticmethod
     def named(text: str) -> Method:

@@ -22,7 +22,7 @@ from ..registration import SURFACES
 from ..volume import Volume
 from ..weights import Part, Role
 from .cohort import Case, folds
-from .methods import FINDER, FROM_BOXES, REGISTER, START, Method
+from .methods import FINDER, REGISTER, START, Method
 from .reading import Reading
 from .resuming import check_same, identity, remember
 from .start import found_start, learn_start, met_surfaces, registered
@@ -196,22 +196,22 @@ class Study:
         """What a fold learns, and then one case after the other, so that each is read but once."""
         plan, files = self.plan, self.files
         of = "" if plan.fit_only else f"fold {n + 1} of {len(self.folds)}: "
-        # The finder first: what it sees judges the others.
-        methods = sorted(self.methods, key=lambda method: method.registration != FINDER)
+        if self._learns_finder(n):
+            yield Piece(f"{of}training the finder", files.weights(n, FINDER), TRAINING, self._learning_finder(n))
         if not plan.fit_only:
             for name in self.networks:
                 yield Piece(f"{of}training {name}", files.weights(n, name), TRAINING, self._learning(n, name))
-        for method in methods:
-            name = str(method)
-            if self._learns(n, method):
-                yield Piece(f"{of}training {name}", files.weights(n, name), TRAINING, self._learning_behind(n, method))
+            for method in self.methods:
+                name, work = str(method), self._learning_behind(n, method)
+                if method.is_network:
+                    yield Piece(f"{of}training {name}", files.weights(n, name), TRAINING, work)
         for case in fold:
             for name in self.networks:
                 cost = FITTING if plan.fit_only else APPLYING
                 file = files.figures(case, name)
                 yield Piece(f"{of}{name} of {case.name}", file, cost, self._translating(n, case, name))
-            for method in methods:
-                cost = FITTING if method.fits and (plan.fit_only or plan.refine) else APPLYING
+            for method in self.methods:
+                cost = FITTING if method.is_network and (plan.fit_only or plan.refine) else APPLYING
                 file = files.figures(case, str(method))
                 yield Piece(f"{of}{method} on {case.name}", file, cost, self._registering(n, case, method))
 
@@ -249,9 +249,6 @@ class Study:
         return work
 
     def _learning_behind(self, n: int, method: Method) -> Callable[[Progress], None]:
-        if method.registration in FROM_BOXES:
-            return self._learning_finder(n, method)
-
         def work(progress: Progress) -> None:
             pairs = self.reading.pairs(self.training_cases(n), progress.part(0.0, 0.02))
             seen = self._translations_of(n, method.translation, pairs, progress.part(0.02, 0.05))
@@ -266,7 +263,7 @@ class Study:
 
         return work
 
-    def _learning_finder(self, n: int, method: Method) -> Callable[[Progress], None]:
+    def _learning_finder(self, n: int) -> Callable[[Progress], None]:
         def work(progress: Progress) -> None:
             from ..registration.finder_training import own_finder
 
@@ -274,14 +271,14 @@ class Study:
             tested = self.reading.boxed(self.folds[n], progress.part(0.15, 0.2))
             plan, learning = self.plan, progress.part(0.2, 1.0)
             part = learn_start(pairs, tested, iterations=plan.iterations, seed=plan.seed, progress=learning)
-            self.files.keep_network(n, str(method), "finder", part or own_finder())
+            self.files.keep_network(n, FINDER, "finder", part or own_finder())
 
         return work
 
     def _finding(self, n: int, case: Case, method: Method) -> Callable[[Progress], None]:
         def work(progress: Progress) -> None:
             at_start, begun = self.reading.whole(case), time.perf_counter()
-            part = self._part(n, str(method), "finder") if self._learns(n, method) else None
+            part = self._finder(n)
             if method.registration == SURFACES:
                 transform, glands = met_surfaces(at_start, part), self._seen(n, case)
             else:
@@ -295,14 +292,17 @@ class Study:
 
         return work
 
-    def _learns(self, n: int, method: Method) -> bool:
-        """Whether a fold teaches the method anything: ``register`` has a finder of its own where boxes are too few."""
+    def _learns_finder(self, n: int) -> bool:
+        """Whether a fold teaches a finder; where boxes are too few, `register` alone takes the program's own."""
         from ..registration.finder_training import LEAST_PAIRS
 
-        if method.registration == REGISTER:
-            boxed = sum(case.has_labels for case in self.training_cases(n))
-            return not self.plan.fit_only and boxed >= LEAST_PAIRS
-        return method.learns and not self.plan.fit_only
+        wanted = {method.registration for method in self.methods if method.is_from_boxes}
+        boxed = sum(case.has_labels for case in self.training_cases(n))
+        return not self.plan.fit_only and bool(wanted) and (wanted != {REGISTER} or boxed >= LEAST_PAIRS)
+
+    def _finder(self, n: int) -> Part | None:
+        """What a fold's boxes taught; None stands for the program's own finder."""
+        return self.files.network(n, FINDER, "finder") if self._learns_finder(n) else None
 
     def _translations_of(
         self, n: int, name: str, pairs: Sequence[pipeline.Pair], progress: Progress
@@ -316,7 +316,7 @@ class Study:
         return self._translated_for_training[1]
 
     def _registering(self, n: int, case: Case, method: Method) -> Callable[[Progress], None]:
-        if method.registration in FROM_BOXES:
+        if method.is_from_boxes:
             return self._finding(n, case, method)
 
         def work(progress: Progress) -> None:
@@ -324,7 +324,7 @@ class Study:
 
             at_start, seen = self.reading.whole(case), self.translation(case, method.translation)
             spent = 0.0 if method.translation == "none" else float(self.health(case, method.translation)["seconds"])
-            part = self._part(n, str(method), "registration") if method.learns else None
+            part = self._part(n, str(method), "registration") if method.is_network else None
             begun = time.perf_counter()
             displacement = deformed(
                 method.registration,
@@ -342,11 +342,10 @@ class Study:
         return work
 
     def _seen(self, n: int, case: Case) -> Glands | None:
-        """The glands as the fold's finder sees them; None where the finder is not among the methods."""
-        finder = Method("none", FINDER)
-        if finder not in self.methods:
+        """The glands as the finder sees them; None where no method begins with one."""
+        if not any(method.is_from_boxes for method in self.methods):
             return None
-        return found_start(self.reading.whole(case), self._part(n, str(finder), "finder")).glands
+        return found_start(self.reading.whole(case), self._finder(n)).glands
 
     def _measure(
         self,
