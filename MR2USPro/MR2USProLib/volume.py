@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from . import nifti
 from .errors import InputError
 
 if TYPE_CHECKING:
@@ -335,9 +336,11 @@ def read_image(path: str | Path) -> sitk.Image:
         )
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
+    broken = f"{path.name} could not be read as an image: give a complete NRRD, MetaImage or NIfTI file."
     try:
-        return reader.Execute()
+        image = reader.Execute()
     except RuntimeError as error:
-        raise InputError(
-            f"{path.name} could not be read as an image: give a complete NRRD, MetaImage or NIfTI file."
-        ) from error
+        raise InputError(broken) from error
+    if path.name.lower().endswith(nifti.SUFFIXES) and nifti.breaks_off(path):
+        raise InputError(broken)
+    return image

@@ -142,6 +142,19 @@ def test_a_flat_picture_is_no_volume(tmp_path):
         Volume.read(tmp_path / "flat.png")
 
 
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
+@pytest.mark.parametrize("kind", [np.int16, np.float64])
+def test_a_nifti_file_that_breaks_off_is_refused(tmp_path, name, kind):
+    array = np.random.default_rng(0).integers(0, 2000, (9, 20, 30)).astype(kind)
+    Volume(array, Grid(array.shape)).write(tmp_path / name)
+    np.testing.assert_array_equal(Volume.read(tmp_path / name).array, array)
+    whole = (tmp_path / name).read_bytes()
+    for share in (0.98, 0.5):
+        (tmp_path / name).write_bytes(whole[: int(share * len(whole))])
+        with pytest.raises(InputError, match="give a complete"):
+            Volume.read(tmp_path / name)
+
+
 def test_one_moment_of_a_series_is_a_volume(tmp_path):
     image = sitk.GetImageFromArray(np.arange(24, dtype=np.int16).reshape(1, 2, 3, 4), isVector=False)
     image.SetSpacing((0.5, 0.6, 0.7, 1.0))
