@@ -85,6 +85,16 @@ def test_one_stack_with_two_regions_is_cut_exactly(tmp_path):
     assert exam.sagittal_spacing_mm == pytest.approx((0.2, 0.3))
 
 
+def test_the_pages_of_a_tiff_are_a_stack_of_unknown_spacing(tmp_path):
+    stack = np.stack([picture(t) for t in range(4)])
+    write_stack(tmp_path / "pages.tif", stack, (0.1, 0.1, 1.0))
+    exam = read_exam(video=tmp_path / "pages.tif", **ROIS, spacing_mm=0.2)
+    np.testing.assert_array_equal(exam.sagittal, stack[:, 16:64, 8:72])
+    refused("pages.tif does not say", video=tmp_path / "pages.tif", **ROIS)
+    cv2.imwrite(str(tmp_path / "page.tif"), stack[0])
+    refused("page.tif is an image of 2 dimensions", video=tmp_path / "page.tif", **ROIS, spacing_mm=0.2)
+
+
 def test_two_stacks_keep_their_own_spacing(tmp_path):
     rng = np.random.default_rng(0)
     a, b = rng.integers(0, 255, (3, 40, 50), dtype=np.uint8), rng.integers(0, 255, (3, 30, 44), dtype=np.uint8)

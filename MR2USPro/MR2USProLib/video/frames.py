@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,9 @@ BLACK = 10
 
 GLANCE = 24
 """Pictures that are enough to see where in them something moves."""
+
+PAGED = {".tif", ".tiff"}
+"""Pictures of these kinds may hold a whole sweep, page by page."""
 
 SMALLEST_PX = 16
 """A view with fewer pixels along an edge holds nothing to match."""
@@ -58,6 +61,10 @@ def open_recording(path: Path) -> Recording:
         return movie.open_movie(path)
     if is_dicom(path):
         return open_dicom([path], path.name)
+    if path.suffix.lower() in PAGED:
+        # Dots per inch, which such a file gives in place of a spacing, are those of a printer.
+        source = f"{path.name} does not say how large its pixels are."
+        return replace(open_stack(path), spacing_mm=None, spacing_source=source)
     if path.suffix.lower() in PICTURE_SUFFIXES:
         raise InputError(f"{path.name} is a single picture: give the folder that holds all pictures of the sweep.")
     return open_stack(path)
