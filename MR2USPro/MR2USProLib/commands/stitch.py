@@ -56,7 +56,7 @@ def run(
     from ..video.exam import read_stack
 
     place = "cpu"
-    if loftr_weights is not None:
+    if loftr_weights is not None and matcher in ("auto", "loftr"):
         place = prepare(device, threads)
     else:
         limit_threads(threads)  # without torch, which takes seconds to import

@@ -85,7 +85,7 @@ def _runs_a_network(job: Job) -> bool:
     if job.kind == "fill":
         return given.get("method") == "dip"
     if job.kind == "stitch":
-        return bool(given.get("loftr_weights"))
+        return bool(given.get("loftr_weights")) and given.get("matcher", "auto") in ("auto", "loftr")
     return job.kind in ("translate", "register")
 
 
