@@ -20,17 +20,20 @@ def share_cores() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
-def prepare(device: Device, threads: int | None) -> str:
+def prepare(device: Device, threads: int | None, *, network: bool = True) -> str:
     """Choose the device, limit the threads, and return what torch calls the device.
 
     Args:
         device: ``auto`` takes a CUDA device that really computes, else the CPU.
         threads: at most this many CPU threads; None leaves it to the libraries.
+        network: whether one will run; without one it is the CPU, as looking further imports torch, which takes seconds.
 
     Raises:
         InputError: CUDA was asked for and does not work here.
     """
     limit_threads(threads)
+    if not network:
+        return "cpu"
     works, trouble = working_device(device)
     if trouble and device == "cuda":
         raise InputError(f"{trouble}: use --device cpu, or install a PyTorch that fits the graphics card.")

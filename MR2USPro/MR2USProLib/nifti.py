@@ -22,10 +22,8 @@ def breaks_off(path: Path) -> bool:
             if order is None:
                 return False
             axes, *sizes = struct.unpack_from(f"{order}8h", header, 40)
-            bits, offset = (
-                struct.unpack_from(f"{order}h", header, 72)[0],
-                struct.unpack_from(f"{order}f", header, 108)[0],
-            )
+            (bits,) = struct.unpack_from(f"{order}h", header, 72)
+            (offset,) = struct.unpack_from(f"{order}f", header, 108)
             missing = int(offset) + math.prod(sizes[:axes]) * bits // 8 - len(header)
             while missing > 0 and (block := file.read(1 << 20)):
                 missing -= len(block)

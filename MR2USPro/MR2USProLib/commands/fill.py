@@ -62,15 +62,11 @@ def run(
         InputError: the files cannot be read or do not belong together, a volume cannot be made of them, or ``out``
             cannot be written.
     """
-    from ..devices import limit_threads, prepare
+    from ..devices import prepare
     from ..reconstruction.mosaic import read_positions
     from ..video.exam import read_stack
 
-    place = "cpu"
-    if method == "dip":
-        place = prepare(device, threads)
-    else:
-        limit_threads(threads)  # without torch, which takes seconds to import
+    place = prepare(device, threads, network=method == "dip")
     with staged(Path(out)) as folder:
         progress.named("Read").report(0.0)
         frames, spacing_mm = read_stack(Path(transverse))

@@ -52,14 +52,10 @@ def run(
     Raises:
         InputError: the stack cannot be read or stitched, or ``out`` cannot be written.
     """
-    from ..devices import limit_threads, prepare
+    from ..devices import prepare
     from ..video.exam import read_stack
 
-    place = "cpu"
-    if loftr_weights is not None and matcher in ("auto", "loftr"):
-        place = prepare(device, threads)
-    else:
-        limit_threads(threads)  # without torch, which takes seconds to import
+    place = prepare(device, threads, network=pipeline.tries_loftr(loftr_weights, matcher))
     with staged(Path(out)) as folder:
         progress.named("Read").report(0.0)
         frames, spacing_mm = read_stack(Path(sagittal))

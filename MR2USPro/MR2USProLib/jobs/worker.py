@@ -85,7 +85,9 @@ def _runs_a_network(job: Job) -> bool:
     if job.kind == "fill":
         return given.get("method") == "dip"
     if job.kind == "stitch":
-        return bool(given.get("loftr_weights")) and given.get("matcher", "auto") in ("auto", "loftr")
+        from ..pipeline import tries_loftr
+
+        return tries_loftr(given.get("loftr_weights"), given.get("matcher", "auto"))
     return job.kind in ("translate", "register")
 
 

@@ -5,7 +5,17 @@ end calls these functions; the stages know nothing of each other.
 """
 
 from .pairing import Pair, Preset, double_slices, find_start, guided_start, pair_up, read_pair
-from .reconstructing import Fill, FilledVolume, Matcher, Reconstruction, VoxelSize, fill_gaps, reconstruct, stitch
+from .reconstructing import (
+    Fill,
+    FilledVolume,
+    Matcher,
+    Reconstruction,
+    VoxelSize,
+    fill_gaps,
+    reconstruct,
+    stitch,
+    tries_loftr,
+)
 from .registering import (
     Registration,
     RegistrationMethod,
@@ -39,4 +49,5 @@ __all__ = [
     "register",
     "stitch",
     "translate",
+    "tries_loftr",
 ]

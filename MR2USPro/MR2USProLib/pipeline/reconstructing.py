@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,6 +98,11 @@ def reconstruct(
     return Reconstruction(filled.placement, filled.volume, filled.filling, stitching)
 
 
+def tries_loftr(weights: str | Path | None, matcher: Matcher) -> TypeGuard[str | Path]:
+    """Whether that network is among what a stitching tries: only where its weights are given."""
+    return weights is not None and matcher in ("auto", "loftr")
+
+
 def stitch(
     sagittal: NDArray[np.uint8],
     column_mm: float,
@@ -140,7 +145,7 @@ def stitch(
                 "the shaft in mm."
             )
     loftr = None
-    if loftr_weights is not None and matcher in ("auto", "loftr"):
+    if tries_loftr(loftr_weights, matcher):
         from ..reconstruction.loftr import LoftrMatcher
 
         loftr = LoftrMatcher(loftr_weights, device)
