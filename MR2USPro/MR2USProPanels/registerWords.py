@@ -45,7 +45,11 @@ def verdict(metrics: Metrics) -> list[str]:
     guidance = metrics.get("guidance", {})
     drawn = len(guidance.get("masks", ())) == 2
     start = None if drawn else metrics.get("start")  # there where boxes were drawn
-    if start is not None and start["glands_recognised"]:
+    if start is not None and start["glands_recognised"] and start["kept"]:
+        sentences.append(
+            _("The glands were recognised in their boxes and lie on each other already: the start stayed.")
+        )
+    elif start is not None and start["glands_recognised"]:
         sentences.append(
             _("The glands were recognised in their boxes, which moved the start by {n:.1f} mm.").format(
                 n=start["moved_mm"]

@@ -176,7 +176,7 @@ def test_says_what_moved_the_mr_where_the_pictures_did_not(slicerApp):
     from MR2USProPanels.registerWords import verdict
 
     metrics = {
-        "start": {"glands_recognised": False, "likeness": 0.1, "moved_mm": 0.0},
+        "start": {"glands_recognised": False, "likeness": 0.1, "moved_mm": 0.0, "kept": True},
         "structure": {"agreement": 0.1, "disagreement_mm": 4.0, "followed": False, "parts_glands": False},
         "deformation": {"mean_mm": 1.0, "p95_mm": 2.0, "max_mm": 3.0, "folding": {"fraction": 0.0}},
         "valid_share_of_region": 0.9,
@@ -184,6 +184,9 @@ def test_says_what_moved_the_mr_where_the_pictures_did_not(slicerApp):
     unguided = " ".join(verdict(metrics))
     assert "The MR stays where the start brought it" in unguided
     assert "the start stayed where you put it" in unguided
+    known = {"glands_recognised": True, "likeness": 0.9, "moved_mm": 2.5, "kept": False}
+    assert "moved the start by 2.5 mm" in " ".join(verdict({**metrics, "start": known}))
+    assert "lie on each other already" in " ".join(verdict({**metrics, "start": {**known, "kept": True}}))
     guided = " ".join(verdict({**metrics, "guidance": {"masks": [], "points": 2, "points_mean_mm": 1.0}}))
     assert "stays where" not in guided
     assert "Only what you drew and marked in both images moved it." in guided

@@ -8,7 +8,7 @@ import SimpleITK as sitk
 
 from MR2USProLib.errors import InputError
 from MR2USProLib.registration.boxes import Box, centred
-from MR2USProLib.registration.finder import Picture, find, sides_of
+from MR2USProLib.registration.finder import WELL_LAID, Picture, find, sides_of
 from MR2USProLib.registration.finder_training import (
     BoxedPair,
     from_part,
@@ -141,6 +141,23 @@ def test_the_box_in_the_mr_may_be_missing(finder):
         for errors, transform in ((before, found.given), (after, found.transform)):
             errors.append(np.linalg.norm(transform.TransformPoint(exact[1].centre_mm.tolist()) - exact[0].centre_mm))
     assert np.mean(after) < 0.8 * np.mean(before)
+
+
+def test_glands_that_lie_on_each_other_already_are_left_there(finder):
+    """What would be moved is what the sight errs by; masks, which know better, are told of the turn all the same."""
+    pair, exact = drawn_pair(250)
+    images, boxes = (pair.mr, pair.us), (pair.us_box, pair.mr_box)
+    start = centred(*exact)
+    found = find(finder, *images, start, *boxes)
+    assert found.recognised
+    assert found.kept
+    assert found.transform is start
+    assert found.glands.overlap(start) >= WELL_LAID
+    moved = find(finder, *images, start, *boxes, keep_well_laid=False)
+    assert not moved.kept
+    assert np.reshape(moved.transform.GetMatrix(), (3, 3))[2, 1] > 0.05
+    beside = sitk.TranslationTransform(3, (np.array(start.GetOffset()) + [5.0, 0.0, 0.0]).tolist())
+    assert not find(finder, *images, beside, *boxes).kept
 
 
 def test_headers_that_turn_the_patient_do_not_matter(finder):

@@ -116,12 +116,13 @@ def learn_start(
     return to_part(learn_finder(pairs, iterations=iterations, seed=seed, progress=progress))
 
 
-def found_start(case: Started, part: Part | None) -> Found:
+def found_start(case: Started, part: Part | None, *, keep_well_laid: bool = True) -> Found:
     """A better start, and both glands as they are seen; the case's own where it has no boxes or shows nothing known.
 
     Args:
         case: at its start.
         part: what a cohort taught; the program's own finder where there is none.
+        keep_well_laid: see :func:`..pipeline.find_start`.
 
     Raises:
         InputError: the part holds no finder.
@@ -138,6 +139,7 @@ def found_start(case: Started, part: Part | None) -> Found:
         initial=case.pair.initial,
         region_mm=us_box.region_mm,
         mr_region_mm=mr_box.region_mm,
+        keep_well_laid=keep_well_laid,
         weights=None if part is None else Weights({"finder": part}),
     )
 
@@ -149,7 +151,7 @@ def registered(case: Started, found: Found, preset: pipeline.Preset, device: str
         Cancelled: the user asked to stop.
     """
     pair = case.pair
-    if case.boxes is not None and found.recognised:
+    if case.boxes is not None and not found.kept:
         box = case.boxes[1].region_mm
         pair = pipeline.pair_up(case.mr, case.us, initial=found.transform, region_mm=box, preset=preset)
     return pipeline.register(
@@ -179,5 +181,5 @@ def met_surfaces(case: Started, part: Part | None) -> sitk.Transform:
     if case.mr_labels is None or case.us_labels is None:
         return case.pair.initial
     guidance = Guidance(case.mr_labels.gland, case.us_labels.gland)
-    pair = replace(case.pair, initial=guidance.start(found_start(case, part).transform))
+    pair = replace(case.pair, initial=guidance.start(found_start(case, part, keep_well_laid=False).transform))
     return pipeline.register(case.mr, case.us, pair, registration="surfaces", guidance=guidance).transform

@@ -120,7 +120,13 @@ def run(
         found = None
         if find_glands and region is not None:
             found = pipeline.find_start(
-                mr, us, initial=initial, region_mm=us_box or region, mr_region_mm=mr_box or moving_roi, weights=trained
+                mr,
+                us,
+                initial=initial,
+                region_mm=us_box or region,
+                mr_region_mm=mr_box or moving_roi,
+                keep_well_laid=not guidance.leads,
+                weights=trained,
             )
         start = initial if found is None else found.transform
         led = pipeline.guided_start(mr, us, guidance, initial=start, region_mm=region)

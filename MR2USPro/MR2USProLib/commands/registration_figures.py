@@ -56,6 +56,7 @@ def registration_figures(
             "glands_recognised": found.recognised,
             "likeness": found.likeness,
             "moved_mm": found.moved_mm,
+            "kept": found.kept,
         }
     if guidance.masks or len(guidance.fixed_points_mm):
         metrics["guidance"] = _guided(guidance, result.transform)

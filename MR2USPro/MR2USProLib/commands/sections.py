@@ -110,6 +110,11 @@ def _start_sentence(metrics: dict[str, Any]) -> tuple[str, ...]:
             f"The glands were not recognised in their boxes (likeness {written(start['likeness'])}), so the "
             f"registration began at the start that was given{marked}.",
         )
+    if start["kept"]:
+        return (
+            f"The glands were recognised in their boxes (likeness {written(start['likeness'])}) and lie on each other "
+            "already, as far as that can be seen, so the start stayed as it was given.",
+        )
     return (
         f"The glands were recognised in their boxes (likeness {written(start['likeness'])}), which moved the start "
         f"by {start['moved_mm']:.1f} mm before anything was deformed.",

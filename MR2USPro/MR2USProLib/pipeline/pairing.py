@@ -116,6 +116,7 @@ def find_start(
     initial: str | sitk.Transform = "none",
     region_mm: tuple[float, ...],
     mr_region_mm: tuple[float, ...] | None = None,
+    keep_well_laid: bool = True,
     weights: Weights | None = None,
 ) -> Found:
     """Where the glands lie in roughly drawn boxes, and so a better start; the given one where it recognises nothing.
@@ -126,6 +127,8 @@ def find_start(
         initial: the start that is to be bettered, as :func:`pair_up` takes it.
         region_mm: x0, y0, z0, x1, y1, z1 (LPS) of a box around the gland in ``us``, some 10 mm too large.
         mr_region_mm: of one in ``mr``; where ``initial`` brings the other one if not given.
+        keep_well_laid: keep a start by which both glands, as they are seen, lie on each other already; masks and
+            landmarks, which come after, want to know how the glands are turned to each other all the same.
         weights: what a cohort taught; the program's own where they hold nothing of it.
     """
     from ..registration.boxes import Box
@@ -138,7 +141,8 @@ def find_start(
     pose = initial_transform(initial, mr, us, region) if isinstance(initial, str) else initial
     part = weights.parts.get("finder") if weights is not None else None
     finder = from_part(part or own_finder())
-    return find(finder, mr, us, pose, box, Box.of(mr_region_mm) if mr_region_mm else None)
+    mr_box = Box.of(mr_region_mm) if mr_region_mm else None
+    return find(finder, mr, us, pose, box, mr_box, keep_well_laid=keep_well_laid)
 
 
 def guided_start(

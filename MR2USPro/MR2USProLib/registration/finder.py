@@ -7,7 +7,8 @@ MR, where the whole gland is seen, a small network learns from the same boxes to
 middle is brought part of the way to the centre of what it sees. The same cohort tells, by what both pictures have in
 common on average, by how much the probe is tilted against the MR's axes, which no single pair shows clearly.
 
-A picture that looks like none of the cohort, in any orientation, is left where it is.
+A picture that looks like none of the cohort, in any orientation, is left where it is, and so is a start by which the
+two glands, as they are seen, lie on each other already: what would be moved there is what the sight itself errs by.
 """
 
 from __future__ import annotations
@@ -48,6 +49,9 @@ MARGINS_MM = (10.0, 5.0, 0.0)
 """How much larger than the gland people draw boxes."""
 LARGEST_STEP_MM = 6.0
 """A side is never moved farther: the map was learned from errors of a few millimetres."""
+WELL_LAID = 0.92
+"""Overlap of the glands, as they are seen, from which on a start is kept. On 79 real pairs, their boxes drawn three
+times, half of such starts were made worse, and a third of all that were made worse was among them."""
 
 
 class Sides(NamedTuple):
@@ -118,7 +122,7 @@ class Found:
     """The start that a finder proposes.
 
     Attributes:
-        transform: fixed to moving points, LPS mm; affine.
+        transform: fixed to moving points, LPS mm; affine where it is not ``given``.
         given: the start that was to be bettered.
         likeness: correlation of the pictures with those that it learned from, the lower of the two.
         recognised: whether that is enough; where it is not, ``transform`` is ``given``.
@@ -132,6 +136,11 @@ class Found:
     recognised: bool
     moved_mm: float = 0.0
     glands: Glands | None = None
+
+    @property
+    def kept(self) -> bool:
+        """Whether the given start stays."""
+        return self.transform is self.given
 
 
 class Picture:
@@ -242,7 +251,14 @@ class _Sight(NamedTuple):
 
 
 def find(
-    finder: Finder, mr: Volume, us: Volume, start: sitk.Transform, us_box: Box, mr_box: Box | None = None
+    finder: Finder,
+    mr: Volume,
+    us: Volume,
+    start: sitk.Transform,
+    us_box: Box,
+    mr_box: Box | None = None,
+    *,
+    keep_well_laid: bool = True,
 ) -> Found:
     """Propose a start from roughly drawn boxes.
 
@@ -253,6 +269,7 @@ def find(
         start: fixed to moving points, LPS mm, roughly; nothing is proposed beyond one that is not linear.
         us_box: drawn around the gland in ``us``.
         mr_box: drawn around it in ``mr``, along its axes; where ``start`` brings the other one if not given.
+        keep_well_laid: keep a start by which both glands, as they are seen, lie on each other already.
 
     Raises:
         InputError: a box that was drawn lies outside its image.
@@ -280,17 +297,19 @@ def find(
     ]
     (mr_middle, mr_size), (us_middle, us_size) = (((s.low + s.high) / 2, s.high - s.low) for s in seen)
     mr_middle = mr_middle + finder.gland.step(pictures[0], mr_middle, best.axes, finder.mirror)
-    stretch = np.diag(stretched(mr_size, us_size))
-    matrix = best.axes @ tilt(finder.tilt_deg, finder.mirror) @ stretch @ best.axes.T
     there, here = best.axes @ mr_middle, best.axes @ us_middle
-    affine = sitk.AffineTransform(3)
-    affine.SetMatrix(matrix.ravel().tolist())
-    affine.SetTranslation((there - matrix @ here).tolist())
-    joined = sitk.CompositeTransform([sitk.Transform(start), affine])  # the last one is applied first
     glands = Glands(
         Ellipsoid(there, best.axes @ np.diag(mr_size / 2)).moved(as_affine(start)),
         Ellipsoid(here, best.axes @ np.diag(us_size / 2)),
     )
+    if keep_well_laid and glands.overlap(start) >= WELL_LAID:
+        return Found(start, start, best.likeness, True, glands=glands)
+    stretch = np.diag(stretched(mr_size, us_size))
+    matrix = best.axes @ tilt(finder.tilt_deg, finder.mirror) @ stretch @ best.axes.T
+    affine = sitk.AffineTransform(3)
+    affine.SetMatrix(matrix.ravel().tolist())
+    affine.SetTranslation((there - matrix @ here).tolist())
+    joined = sitk.CompositeTransform([sitk.Transform(start), affine])  # the last one is applied first
     return Found(as_affine(joined), start, best.likeness, True, float(np.linalg.norm(there - here)), glands)
 
 
