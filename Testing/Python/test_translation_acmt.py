@@ -37,14 +37,14 @@ def translation():
 
 
 def test_a_short_fit_closes_the_gap_and_does_not_collapse(translation):
-    """Another processor rounds otherwise, which is another seed: ten of them kept 0.23 to 0.91 of the edges.
+    """Another processor rounds otherwise, as a seed does: of ten, the worse picture kept 0.23 to 0.52 of its edges.
 
-    One that has collapsed keeps none, so that the bound lies between; the alarms, which trip before, are not asked.
+    Where the fit collapses it keeps 0.06 to 0.15. The alarms, which trip before that, are not asked.
     """
     health = translation.health
     assert health.gap_before > 2
     assert health.gap_after < 0.6 * health.gap_before
-    assert min(health.edges_mr, health.edges_us) > 0.1
+    assert min(health.edges_mr, health.edges_us) > 0.18
 
 
 def test_a_translation_lies_within_one_on_the_grid_of_its_sources(translation):
