@@ -45,7 +45,7 @@ def verdict(metrics: Metrics) -> list[str]:
     guidance = metrics.get("guidance", {})
     drawn = len(guidance.get("masks", ())) == 2
     start = None if drawn else metrics.get("start")  # there where boxes were drawn
-    if start is not None and start["glands_recognised"] and start["kept"]:
+    if start is not None and start["glands_recognised"] and start.get("kept"):  # scenes of before do not tell
         sentences.append(
             _("The glands were recognised in their boxes and lie on each other already: the start stayed.")
         )
