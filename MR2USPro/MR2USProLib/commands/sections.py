@@ -110,15 +110,12 @@ def _start_sentence(metrics: dict[str, Any]) -> tuple[str, ...]:
             f"The glands were not recognised in their boxes (likeness {written(start['likeness'])}), so the "
             f"registration began at the start that was given{marked}.",
         )
+    seen = f"The glands were recognised in their boxes (likeness {written(start['likeness'])})"
     if start["kept"]:
         return (
-            f"The glands were recognised in their boxes (likeness {written(start['likeness'])}) and lie on each other "
-            "already, as far as that can be seen, so the start stayed as it was given.",
+            f"{seen} and lie on each other already, as far as that can be seen, so the start stayed as it was given.",
         )
-    return (
-        f"The glands were recognised in their boxes (likeness {written(start['likeness'])}), which moved the start "
-        f"by {start['moved_mm']:.1f} mm before anything was deformed.",
-    )
+    return (f"{seen}, which moved the start by {start['moved_mm']:.1f} mm before anything was deformed.",)
 
 
 def _structure_sentence(metrics: dict[str, Any]) -> tuple[str, ...]:
