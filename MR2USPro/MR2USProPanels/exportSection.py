@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import qt
+import slicer
 from slicer.i18n import tr as _
 
 from .case import Case
+from .exporting import holdsExport, leftOut
 from .section import Section
 from .telling import told
 
@@ -29,6 +31,7 @@ class ExportSection(Section):
         """Show another case, of which nothing was written yet."""
         if case is not None and (self.case is None or case.parameterNode is not self.case.parameterNode):
             self._folder, self.ui.exportedLabel.text = None, ""
+            self.ui.exportPathEdit.currentPath = ""  # another patient's files may lie there
         super().setCase(case)
 
     def need(self) -> str:
@@ -39,19 +42,27 @@ class ExportSection(Section):
 
     def refresh(self) -> None:
         """Say on the button what is missing."""
+        assert self.case is not None
         need = self.need()
         self.ui.exportButton.enabled = not need
         self.ui.exportButton.text = need or _("Export")
         self.ui.openExportButton.visible = self._folder is not None
         self.ui.contentsLabel.text = "\n".join(self.logic.exportable(self.case)) or _("Nothing yet.")
+        self.ui.leftOutLabel.text = leftOut(self.case)
+        self.ui.leftOutLabel.visible = bool(self.ui.leftOutLabel.text)
 
     def _onExport(self, checked: bool = False) -> None:
         assert self.case is not None
+        folder = Path(self.ui.exportPathEdit.currentPath)
+        if folder != self._folder and holdsExport(folder):
+            text = _("{folder} holds what was exported from another case or at another time. Replace it?")
+            if not slicer.util.confirmOkCancelDisplay(text.format(folder=folder), _("Export")):
+                return
         with told(_("The case was not exported.")):
-            self._folder = Path(self.ui.exportPathEdit.currentPath)
-            written = self.logic.export(self.case, self._folder, scene=self.ui.sceneCheckBox.checked)
+            written = self.logic.export(self.case, folder, scene=self.ui.sceneCheckBox.checked)
+            self._folder = folder
             self.ui.exportPathEdit.addCurrentPathToHistory()
-            self.ui.exportedLabel.text = _("{n} files were written.").format(n=len(written))
+            self.ui.exportedLabel.text = _("Files written: {n}").format(n=len(written))
         self.refresh()
 
     def _onOpen(self, checked: bool = False) -> None:

@@ -9,37 +9,61 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
+from MR2USProLib import mrml
 from MR2USProLib.errors import InputError
+from MR2USProLib.outputs import staged
 
 from .carrying import carriedFrom
 from .case import Case
+from .registered import areTargetsCarried, isOutdated
 from .targetsSection import targetsOf
 
 Writer = Callable[[Any, Path], None]
 SCENE = "case.mrb"
 
 
-def exportable(case: Case) -> dict[str, tuple[Any, Writer]]:
-    """File names, with the node that each would hold and what writes it; empty as long as the case has no result."""
-    from MR2USProLib import mrml
+def _writeVolume(node: Any, path: Path) -> None:
+    mrml.volume_of(node).write(path)
 
+
+def _writeDisplacement(node: Any, path: Path) -> None:
+    mrml.displacement_of(node).write(path)
+
+
+def _writeText(node: Any, path: Path) -> None:
+    path.write_text(node.GetText(), "utf-8")
+
+
+RECONSTRUCTED: tuple[tuple[str, str, Writer], ...] = (
+    ("sagittal_map.nrrd", "map", _writeVolume),
+    ("positions.csv", "positions", mrml.write_table),
+    ("trus_sparse.nrrd", "sparse", _writeVolume),
+    ("trus_measured.nrrd", "measured", _writeVolume),
+    ("trus.nrrd", "trus", _writeVolume),
+)
+REGISTERED: tuple[tuple[str, str, Writer], ...] = (
+    ("mr_on_trus.nrrd", "warped", _writeVolume),
+    ("mr_to_trus.h5", "deformation", mrml.write_node),
+    ("displacement.nrrd", "deformation", _writeDisplacement),
+    ("mr_translated.nrrd", "translatedMr", _writeVolume),
+    ("us_translated.nrrd", "translatedUs", _writeVolume),
+    ("uncertainty.nrrd", "uncertainty", _writeVolume),
+    ("metrics.csv", "metrics", mrml.write_table),
+    ("report.html", "report", _writeText),
+)
+CARRIED: tuple[tuple[str, str, Writer], ...] = (("targets.csv", "targetTable", mrml.write_table),)
+"""Name of the file, field of the case, what writes it."""
+FILES = (*RECONSTRUCTED, *REGISTERED, *CARRIED)
+
+
+def exportable(case: Case) -> dict[str, tuple[Any, Writer]]:
+    """File names, with the node that each would hold and what writes it; empty as long as the case has no result.
+
+    What a later step has overtaken is left out: see :func:`leftOut`.
+    """
     found: dict[str, tuple[Any, Writer]] = {}
-    for name, node, write in (
-        ("sagittal_map.nrrd", case.map, _writeVolume),
-        ("positions.csv", case.positions, mrml.write_table),
-        ("trus_sparse.nrrd", case.sparse, _writeVolume),
-        ("trus_measured.nrrd", case.measured, _writeVolume),
-        ("trus.nrrd", case.trus, _writeVolume),
-        ("mr_on_trus.nrrd", case.warped, _writeVolume),
-        ("mr_to_trus.h5", case.deformation, mrml.write_node),
-        ("displacement.nrrd", case.deformation, _writeDisplacement),
-        ("mr_translated.nrrd", case.translatedMr, _writeVolume),
-        ("us_translated.nrrd", case.translatedUs, _writeVolume),
-        ("uncertainty.nrrd", case.uncertainty, _writeVolume),
-        ("metrics.csv", case.metrics, mrml.write_table),
-        ("report.html", case.report, _writeText),
-        ("targets.csv", case.targetTable, mrml.write_table),
-    ):
+    for name, field, write in _files(case):
+        node = getattr(case, field)
         if node is not None:
             found[name] = (node, write)
     for n, node in enumerate(_carried(case)):
@@ -48,8 +72,22 @@ def exportable(case: Case) -> dict[str, tuple[Any, Writer]]:
     return found
 
 
+def leftOut(case: Case) -> str:
+    """What the case has and does not export, and why, in a sentence; empty where that is nothing."""
+    if isOutdated(case):
+        return _("Left out: the registration, which is of other images than those chosen now.")
+    if case.targetTable is not None and not areTargetsCarried(case):
+        return _("Left out: the targets, which an earlier registration carried.")
+    return ""
+
+
+def holdsExport(folder: Path) -> bool:
+    """Whether something that was exported lies in a folder."""
+    return any((folder / name).exists() for name, *_rest in FILES) or any(_targetFiles(folder))
+
+
 def export(case: Case, folder: Path, scene: bool) -> list[Path]:
-    """Write all of it; either everything appears in the folder or nothing.
+    """Write all of it; either everything appears in the folder or nothing. What an earlier export left there goes.
 
     Args:
         case: whose results are written.
@@ -62,12 +100,10 @@ def export(case: Case, folder: Path, scene: bool) -> list[Path]:
     Raises:
         InputError: there is nothing to write, or the folder cannot be written.
     """
-    from MR2USProLib.outputs import staged
-
     contents = exportable(case)
     if not contents:
         raise InputError(_("This case has no results yet: reconstruct or register first."))
-    with staged(folder) as staging:
+    with staged(folder, [*(name for name, *_rest in FILES), *_targetFiles(folder)]) as staging:
         for name, (node, write) in contents.items():
             write(node, staging / name)
         if scene and not slicer.util.saveScene(str(staging / SCENE)):
@@ -75,24 +111,23 @@ def export(case: Case, folder: Path, scene: bool) -> list[Path]:
     return [folder / name for name in (*contents, *([SCENE] if scene else []))]
 
 
+def _files(case: Case) -> Iterator[tuple[str, str, Writer]]:
+    yield from RECONSTRUCTED
+    if not isOutdated(case):
+        yield from REGISTERED
+    if areTargetsCarried(case):
+        yield from CARRIED
+
+
+def _targetFiles(folder: Path) -> list[str]:
+    """Names of the targets in a folder, of which there may be any number."""
+    return [path.name for suffix in ("seg.nrrd", "mrk.json") for path in folder.glob(f"target_*_on_trus.{suffix}")]
+
+
 def _carried(case: Case) -> Iterator[Any]:
+    if not areTargetsCarried(case):
+        return
     for target in targetsOf(case):
         copy = carriedFrom(target)
         if copy is not None:
             yield copy
-
-
-def _writeVolume(node: Any, path: Path) -> None:
-    from MR2USProLib.mrml import volume_of
-
-    volume_of(node).write(path)
-
-
-def _writeDisplacement(node: Any, path: Path) -> None:
-    from MR2USProLib.mrml import displacement_of
-
-    displacement_of(node).write(path)
-
-
-def _writeText(node: Any, path: Path) -> None:
-    path.write_text(node.GetText(), "utf-8")

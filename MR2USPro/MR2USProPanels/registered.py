@@ -141,6 +141,7 @@ def keepRegistration(case: Case, found: Registered) -> None:
         case.showStart = case.showBefore = False
     if case.targetTable is not None:
         case.targetTable.SetAttribute(STALE, "1")
+    case.parameterNode.Modified()  # the same result once more changes no field, but the targets' state
 
 
 def startOf(deformation: Any) -> NDArray[np.float64]:
