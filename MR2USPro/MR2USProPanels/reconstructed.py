@@ -97,6 +97,9 @@ def keepFilling(case: Case, filled: Any, identity: str | None = None) -> None:
     with slicer.util.NodeModify(case.parameterNode):
         case.trus, case.sparse, case.measured, case.outlines, results = filled
         case.fillResults = json.dumps(dict(results))
+        if case.start == "none":  # a volume made of frames lies where the probe was, of which no MR's header knows
+            case.start = "boxes"
+    case.parameterNode.Modified()  # an identical volume changes no field, but makes a registration outdated
 
 
 def isFillingOutdated(case: Case) -> bool:
