@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 
 from MR2USProLib.errors import InputError
 
-from . import aligning, sliceLayers, startPose
+from . import aligning, signs, sliceLayers, startPose
 from .case import Case
 from .choiceBox import ChoiceBox
 from .reconstructed import filledVolume
@@ -110,8 +110,10 @@ class AlignSection(Section):
         )
         trouble = self._updatePose(case)
         self._show(case, not missing and not trouble)
-        self.ui.overlapLabel.text = trouble or self._overlapText(case)
-        self.ui.overlapLabel.visible = bool(self.ui.overlapLabel.text)
+        text, doubtful = (trouble, True) if trouble else self._overlapText(case)
+        self.ui.overlapLabel.text = text
+        self.ui.overlapLabel.visible = bool(text)
+        signs.show(self.ui.overlapIcon, "check" if doubtful else "")
         self.ui.landmarksLabel.text = self._landmarksText(case)
         self.ui.landmarksLabel.visible = bool(self.ui.landmarksLabel.text)
         self.ui.useButton.text = self.need() or (_("This start is used") if self.done() else _("Use this start"))
@@ -144,22 +146,24 @@ class AlignSection(Section):
                 sliceLayers.fit(case.trus)
         self._shown = pair
 
-    def _overlapText(self, case: Case) -> str:
+    def _overlapText(self, case: Case) -> tuple[str, bool]:
+        """What to say of the overlap, and whether it speaks against the start."""
         if self.need():
-            return ""
+            return "", False
         try:
             share = aligning.overlap(case.mr, case.trus, case.pose, startPose.regionsOf(case)[0])
         except InputError as error:
-            return str(error)
+            return str(error), True
         what = _("the box in the TRUS") if startPose.regionsOf(case)[0] is not None else _("what the TRUS shows")
         text = _("The MR covers {share:.0f} % of {what}.").format(share=100 * share, what=what)
-        if case.start == "none" and filledVolume(case) is not None:
+        senseless = case.start == "none" and filledVolume(case) is not None
+        if senseless:
             text += " " + _(
                 "The headers know nothing of where a reconstructed TRUS lies in the patient: choose another start."
             )
         if share < LITTLE_OVERLAP:
             text += " " + _("That is too little: choose another start, or the registration will fail or mislead.")
-        return text
+        return text, senseless or share < LITTLE_OVERLAP
 
     def _landmarksText(self, case: Case) -> str:
         if case.start != "landmarks" or self.need():

@@ -146,3 +146,15 @@ def test_a_transform_above_the_mr_becomes_the_start(registerPanel, pairCase, sli
     slicerApp.process(0.05)
     assert (pairCase.start, pairCase.startTransform.GetName()) == ("transform", "Own")
     assert matrix_of(pairCase.pose)[0, 3] == 3.0
+
+
+def test_a_start_that_is_called_senseless_or_poor_has_a_warning_beside_it(
+    registerPanel, pairCase, slicerApp, monkeypatch
+):
+    align = registerPanel.align
+    registerPanel.start_from("centers")
+    assert not align.overlapIcon.visible
+    monkeypatch.setattr("MR2USProPanels.alignSection.filledVolume", lambda case: case.trus)
+    registerPanel.start_from("none")
+    assert "choose another start" in align.overlapLabel.text
+    assert align.overlapIcon.visible
