@@ -138,6 +138,9 @@ class AlignSection(Section):
     def _show(self, case: Case, possible: bool) -> None:
         shown = possible and case.showStart
         startPose.attach(case, shown)
+        for mark, start in ((case.trusBox, "boxes"), (case.trusLandmarks, "landmarks")):
+            if mark is not None:
+                mark.SetDisplayVisibility(case.start == start)
         pair = (case.mr.GetID(), case.trus.GetID()) if shown else None
         if pair is not None and pair != self._shown and not self.logic.runner.busy:
             there = any(composite.GetBackgroundVolumeID() == pair[1] for composite in sliceLayers.compositeNodes())

@@ -101,8 +101,12 @@ def regionsOf(case: Case) -> tuple[Any, Any]:
 def attach(case: Case, shown: bool) -> None:
     """Put the MR, with all that the case knows to be drawn on it, under the start, or take it away from it.
 
-    What is under another transform is left alone.
+    What is under another transform is left alone. What marks the prostate or landmarks in the MR would lie at a wrong
+    place of the TRUS, and is seen only while the MR is at the start that it makes.
     """
+    for mark, start in ((case.mrBox, "boxes"), (case.mrLandmarks, "landmarks")):
+        if mark is not None:
+            mark.SetDisplayVisibility(shown and case.start == start)
     pose = case.pose
     if pose is None:
         return

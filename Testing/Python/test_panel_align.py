@@ -148,6 +148,29 @@ def test_a_transform_above_the_mr_becomes_the_start(registerPanel, pairCase, sli
     assert matrix_of(pairCase.pose)[0, 3] == 3.0
 
 
+def test_boxes_and_landmarks_are_seen_only_where_they_mean_something(registerPanel, pairCase, slicerApp):
+    registerPanel.start_from("boxes")
+    registerPanel.align.placeBoxesButton.click()
+    registerPanel.start_from("landmarks")
+    seen = {
+        "boxes": (True, True, False, False),
+        "landmarks": (False, False, True, True),
+        "centers": (False, False, False, False),
+    }
+
+    def visible():
+        slicerApp.process(0.05)
+        marks = (pairCase.mrBox, pairCase.trusBox, pairCase.mrLandmarks, pairCase.trusLandmarks)
+        return tuple(bool(mark.GetDisplayVisibility()) for mark in marks)
+
+    for start, expected in seen.items():
+        registerPanel.start_from(start)
+        assert visible() == expected
+    registerPanel.start_from("boxes")
+    pairCase.showStart = False  # the MR is back where its file puts it, and the views show a result
+    assert visible() == (False, True, False, False)
+
+
 def test_a_start_that_is_called_senseless_or_poor_has_a_warning_beside_it(
     registerPanel, pairCase, slicerApp, monkeypatch
 ):
