@@ -25,6 +25,7 @@ class TargetsSection(Section):
     """Chooses targets, carries them, and lists where they lie."""
 
     title = _("Targets")
+    isChecked = True
 
     def __init__(self, logic: Any) -> None:
         super().__init__("Targets", logic)

@@ -94,6 +94,20 @@ def test_targets_go_with_the_mr_when_it_is_moved(registerPanel, resultCase, know
     np.testing.assert_allclose(carried.GetNthControlPointPosition(0), expected, atol=0.05)
 
 
+def test_the_table_of_targets_stays_open_in_the_guide_after_carrying(resultCase, knownPair, slicerApp):
+    _, us, there = knownPair
+    guide = slicerApp.openModule("MR2USPro")
+    lesions = markups("Lesions", targets_in_mr(us, there))
+    slicerApp.process(0.1)
+    targets = next(vars(section)["ui"] for section in guide.sections if section.title == "Targets")
+    targets.targetsSelector.check(lesions)
+    slicerApp.process(0.1)
+    targets.carryButton.click()
+    slicerApp.process(0.1)
+    opened = [button.text[3:] for button in guide.buttons[1:-1] if not button.collapsed]
+    assert opened == ["Targets  \N{CHECK MARK}", "Export"]
+
+
 def test_targets_under_a_transform_of_their_own_are_carried_from_where_they_are_seen(
     registerPanel, resultCase, knownPair
 ):
