@@ -71,8 +71,14 @@ class TargetsSection(Section):
         table = case.targetTable
         stale = table is not None and bool(table.GetAttribute(STALE))
         self.ui.carriedLabel.text = (
-            _("The pair was registered again after these targets were carried: carry them again.") if stale else ""
+            _("The registration was changed after these targets were carried: they are hidden until carried again.")
+            if stale
+            else ""
         )
+        if stale:  # over the TRUS they would be seen where they no longer belong
+            for copy in (carrying.carriedFrom(node) for node in self._targets()):
+                if copy is not None:
+                    copy.SetDisplayVisibility(False)
         self.ui.carriedLabel.visible = stale
         self.ui.targetsTable.visible = table is not None
         if table is not None:

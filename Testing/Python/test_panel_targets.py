@@ -108,6 +108,33 @@ def test_the_table_of_targets_stays_open_in_the_guide_after_carrying(resultCase,
     assert opened == ["Targets  \N{CHECK MARK}", "Export"]
 
 
+def test_carried_targets_are_hidden_while_they_follow_an_earlier_deformation(
+    registerPanel, resultCase, knownPair, slicerApp
+):
+    import slicer
+
+    from MR2USProPanels.undeforming import undeform
+
+    _, us, there = knownPair
+    lesions = markups("Lesions", targets_in_mr(us, there))
+    slicerApp.process(0.05)
+    targets = registerPanel.targets
+    targets.targetsSelector.check(lesions)
+    slicerApp.process(0.05)
+    targets.carryButton.click()
+    slicerApp.process(0.05)
+    carried = slicer.util.getNode("Lesions on TRUS")
+    assert carried.GetDisplayVisibility()
+    undeform(resultCase)
+    slicerApp.process(0.05)
+    assert not carried.GetDisplayVisibility()
+    assert "hidden until carried again" in targets.carriedLabel.text
+    targets.carryButton.click()
+    slicerApp.process(0.05)
+    assert carried.GetDisplayVisibility()
+    assert not targets.carriedLabel.visible
+
+
 def test_targets_under_a_transform_of_their_own_are_carried_from_where_they_are_seen(
     registerPanel, resultCase, knownPair
 ):
