@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 
 from MR2USProLib.errors import InputError
 
-from . import aligning, signs, sliceLayers, startPose
+from . import aligning, carrying, signs, sliceLayers, startPose
 from .case import Case
 from .choiceBox import ChoiceBox
 from .reconstructed import filledVolume
@@ -57,6 +57,8 @@ class AlignSection(Section):
         self._dragging = False
         self._shown: tuple[str, str] | None = None
         self._told = ""
+        self._new: list[Any] = []
+        self._sceneTag = slicer.mrmlScene.AddObserver(slicer.mrmlScene.NodeAddedEvent, self._onNodeAdded)
         self.ui.useButton.connect("clicked(bool)", self._onUse)
         self.ui.placeBoxesButton.connect("clicked(bool)", self._onPlaceBoxes)
         self.ui.mrPlaceWidget.connect("activeMarkupsPlaceModeChanged(bool)", self._onPlacingMr)
@@ -66,6 +68,7 @@ class AlignSection(Section):
         """Show another case; the MR of the old one goes back to where its file puts it."""
         if self.case is not None and (case is None or case.parameterNode is not self.case.parameterNode):
             startPose.attach(self.case, False)
+            self._new = []
         self._shown = None
         super().setCase(case)
         if case is None:
@@ -84,6 +87,7 @@ class AlignSection(Section):
         if self.case is not None:
             startPose.attach(self.case, False)
         self._observe([])
+        slicer.mrmlScene.RemoveObserver(self._sceneTag)
         super().cleanup()
 
     def refresh(self) -> None:
@@ -141,6 +145,10 @@ class AlignSection(Section):
         for mark, start in ((case.trusBox, "boxes"), (case.trusLandmarks, "landmarks")):
             if mark is not None:
                 mark.SetDisplayVisibility(case.start == start)
+        new, self._new = self._new, []
+        for node in new if shown else ():
+            if slicer.mrmlScene.IsNodePresent(node):
+                startPose.draw(case, node)
         pair = (case.mr.GetID(), case.trus.GetID()) if shown else None
         if pair is not None and pair != self._shown and not self.logic.runner.busy:
             there = any(composite.GetBackgroundVolumeID() == pair[1] for composite in sliceLayers.compositeNodes())
@@ -220,6 +228,12 @@ class AlignSection(Section):
             box.GetDisplayNode().SetFillVisibility(False)
             box.GetDisplayNode().SetPropertiesLabelVisibility(False)  # both names would lie on each other
             setattr(case, field, box)
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)  # type: ignore[untyped-decorator]
+    def _onNodeAdded(self, caller: Any, event: Any, node: Any) -> None:
+        if self.case is not None and not caller.IsBatchProcessing() and any(map(node.IsA, carrying.KINDS)):
+            self._new.append(node)  # judged once it is known what it was made for, and whether it came with places
+            self.changed()
 
     def _onPlacingMr(self, placing: bool) -> None:
         sliceLayers.setOpacity(1.0 if placing else 0.5)

@@ -13,6 +13,8 @@ from slicer.i18n import tr as _
 
 from MR2USProLib.errors import InputError
 
+from .case import cases
+from .lying import toImage
 from .registered import startOf
 
 SOURCE = "MR2USPro.CarriedFrom"
@@ -64,12 +66,35 @@ def check(node: Any) -> None:
         raise InputError(_("{name} is empty: draw it on the MR first.").format(name=node.GetName()))
 
 
+def checkInside(node: Any, deformation: Any) -> None:
+    """See that a target lies in the MR of a deformation; any part of it, by its middle.
+
+    Raises:
+        InputError: it does not, and so was drawn on something else, or while the MR was somewhere else.
+    """
+    from MR2USProLib import mrml
+
+    mr = deformation.GetNodeReference(slicer.vtkMRMLTransformNode.GetMovingNodeReferenceRole())
+    if mr is None:
+        return
+    for name, place in _inMr(node, deformation):
+        if not mrml.grid_of(mr).contains(place @ mrml.LPS_TO_RAS):
+            raise InputError(
+                _("{name} lies outside the MR: drag it to its place on the MR, or leave it out.").format(name=name)
+            )
+
+
 def carry(node: Any, deformation: Any) -> Any:
     """A copy of a markups or segmentation node where the deformation puts it; an earlier copy is overwritten.
 
-    The node lies in the MR where it is seen on it now: when the MR is under a transform, so is the target. The node
-    itself is hidden: seen over the TRUS, it would point to the wrong place.
+    The node lies in the MR where both lie in the world, whatever transforms they are under. Only the start is left out,
+    under which the MR is put to be shown: what is under no transform has its places in the MR's own coordinates. The
+    node itself is hidden: seen over the TRUS, it would point to the wrong place.
+
+    Raises:
+        InputError: it lies outside the MR.
     """
+    checkInside(node, deformation)
     copy = carriedFrom(node)
     if copy is None:
         copy = slicer.mrmlScene.AddNewNodeByClass(node.GetClassName())
@@ -99,23 +124,35 @@ def carriedFrom(node: Any) -> Any:
 
 def compare(node: Any, carried: Any, deformation: Any) -> list[Target]:
     """Where each part of a target lies in the MR and in the TRUS: each point, each segment, or all of it at once."""
-    toMr, toTrus = _toMr(node, deformation), np.linalg.inv(startOf(deformation))
+    toTrus = np.linalg.inv(startOf(deformation))
     targets = []
-    for (name, world), (_same, there) in zip(_parts(node), _parts(carried), strict=True):
-        here = np.mean([toMr.TransformPoint(point) for point in world.tolist()], axis=0)
+    for (name, here), (_same, there) in zip(_inMr(node, deformation), _parts(carried), strict=True):
         trus = there.mean(axis=0)
         started = toTrus[:3, :3] @ here + toTrus[:3, 3]
         targets.append(Target(name, here, trus, float(np.linalg.norm(trus - started))))
     return targets
 
 
-def _toMr(node: Any, deformation: Any) -> vtk.vtkGeneralTransform:
-    """From where a node is drawn, its own transform included for points, to the coordinates of the MR's image."""
+def _toMr(node: Any, deformation: Any) -> vtk.vtkAbstractTransform:
+    """From a node's own coordinates to those of the MR's image, or to the world where the MR is gone."""
     mr = deformation.GetNodeReference(slicer.vtkMRMLTransformNode.GetMovingNodeReferenceRole())
-    transform = vtk.vtkGeneralTransform()
-    parent = mr.GetParentTransformNode() if mr is not None else None
-    slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(node.GetParentTransformNode(), parent, transform)
-    return transform
+    if mr is None:
+        transform = vtk.vtkGeneralTransform()
+        slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(node.GetParentTransformNode(), None, transform)
+        return transform
+    parents = (mr.GetParentTransformNode(), node.GetParentTransformNode())
+    # Of whatever case: one MR may belong to several.
+    poses = [case.pose for case in cases() if case.pose is not None and case.pose in parents]
+    return toImage(node, mr, poses[0] if poses else None)
+
+
+def _inMr(node: Any, deformation: Any) -> list[tuple[str, NDArray[np.float64]]]:
+    """Name and middle of each part, RAS mm, in the coordinates of the MR's image."""
+    toMr = _toMr(node, deformation)
+    return [
+        (name, np.mean([toMr.TransformPoint(point) for point in points.tolist()], axis=0))
+        for name, points in _parts(node)
+    ]
 
 
 def _parts(node: Any) -> list[tuple[str, NDArray[np.float64]]]:

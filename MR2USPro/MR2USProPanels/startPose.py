@@ -9,8 +9,12 @@ from slicer.i18n import tr as _
 from MR2USProLib.errors import InputError
 
 from .aligning import computeStart
-from .case import Case
+from .case import Case, nodesOf
 from .pairing import isEmpty, marked, pointsNeed
+from .targetsSection import targetsOf
+
+DRAWN = "drawnOnMr"
+"""Role of the references from a case to what was begun while its MR was shown at the start, and so is drawn on it."""
 
 
 def pairNeed(case: Case | None) -> str:
@@ -110,12 +114,40 @@ def attach(case: Case, shown: bool) -> None:
     pose = case.pose
     if pose is None:
         return
+    _letGoOfTrus(case)
     for node in _onMr(case):
         parent = node.GetTransformNodeID()
         if shown and parent is None:
             node.SetAndObserveTransformNodeID(pose.GetID())
         elif not shown and parent == pose.GetID():
             node.SetAndObserveTransformNodeID(None)
+
+
+def draw(case: Case, node: Any) -> None:
+    """Have something new that is still to be drawn go with the MR, which is at the start.
+
+    What comes with its places, as from a file, has them in the MR's own coordinates, and is left where it is; so is
+    what was made for a purpose of the case.
+    """
+    if node.IsA("vtkMRMLSegmentationNode"):
+        begun = node.GetSegmentation().GetNumberOfSegments() > 0
+    else:
+        begun = node.GetNumberOfDefinedControlPoints() > 0
+    known = {other.GetID() for other in nodesOf(case)}
+    if not begun and node.GetTransformNodeID() is None and node.GetID() not in known:
+        case.parameterNode.AddNodeReferenceID(DRAWN, node.GetID())
+        node.SetAndObserveTransformNodeID(case.pose.GetID())
+
+
+def _letGoOfTrus(case: Case) -> None:
+    """What was begun at the start and then chosen as drawn on the TRUS stays where it is seen, whatever the MR does."""
+    chosen = (case.trusLandmarks, case.trusGland, case.trusMarks, case.trusSegmentation)
+    for n in reversed(range(case.parameterNode.GetNumberOfNodeReferences(DRAWN))):
+        node = case.parameterNode.GetNthNodeReference(DRAWN, n)
+        if node is not None and node in chosen:
+            case.parameterNode.RemoveNthNodeReferenceID(DRAWN, n)
+            if node.GetTransformNodeID() == case.pose.GetID():
+                node.HardenTransform()
 
 
 def adoptTransform(case: Case) -> None:
@@ -138,4 +170,6 @@ def adoptTransform(case: Case) -> None:
 def _onMr(case: Case) -> list[Any]:
     """The MR, and all that the case knows to be drawn on it."""
     nodes = (case.mr, case.mrBox, case.mrLandmarks, case.mrGland, case.mrMarks, case.mrSegmentation)
-    return [node for node in nodes if node is not None]
+    parameters = case.parameterNode
+    drawn = (parameters.GetNthNodeReference(DRAWN, n) for n in range(parameters.GetNumberOfNodeReferences(DRAWN)))
+    return [node for node in (*nodes, *drawn, *targetsOf(case)) if node is not None]

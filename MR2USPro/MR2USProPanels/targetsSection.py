@@ -110,6 +110,9 @@ class TargetsSection(Section):
         assert case is not None
         with told(_("The targets could not be carried.")):
             nodes = self._targets()
+            for node in nodes:  # all of them first, so that either all are carried or none
+                carrying.check(node)
+                carrying.checkInside(node, case.deformation)
             carried = self.logic.carry(nodes, case.deformation)
             found = [
                 target

@@ -78,20 +78,110 @@ def test_segmentations_are_carried(registerPanel, resultCase, knownPair):
     np.testing.assert_allclose(found.mr, centre * FLIP, atol=0.7)
 
 
-def test_targets_go_with_the_mr_when_it_is_moved(registerPanel, resultCase, knownPair):
-    """A point placed on the MR while it lay at the start is the same place of the MR."""
+def carried_to(registerPanel, node, case):
+    (copy,) = registerPanel.logic.carry([node], case.deformation)
+    return copy.GetNthControlPointPosition(0)
+
+
+def test_what_is_drawn_while_the_mr_is_at_its_start_goes_with_the_mr(registerPanel, resultCase, knownPair, slicerApp):
     import slicer
 
     _, us, there = knownPair
     point = targets_in_mr(us, there)[1]
     expected = transforms.inverse_points(point * FLIP, there) * FLIP
-    resultCase.mr.SetAndObserveTransformNodeID(resultCase.pose.GetID())
+    registerPanel.start_from("centers")  # which shows the start
+    seen = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "Seen")
+    slicerApp.process(0.05)
+    there_now = slicer.util.arrayFromTransformMatrix(resultCase.pose) @ [*point, 1]
+    assert np.linalg.norm(there_now[:3] - point) > 5
+    seen.AddControlPointWorld(*there_now[:3])
+    for show in (False, True):
+        resultCase.showStart = show
+        slicerApp.process(0.05)
+        assert (seen.GetParentTransformNode() is resultCase.pose) == show
+        np.testing.assert_allclose(seen.GetNthControlPointPosition(0), point, atol=1e-4)
+        np.testing.assert_allclose(carried_to(registerPanel, seen, resultCase), expected, atol=0.05)
+    slicerApp.process(0.05)
+    assert slicer.util.getNode("Seen on TRUS").GetTransformNodeID() is None
+
+
+def test_showing_the_start_again_carries_targets_to_the_same_place(registerPanel, resultCase, knownPair, slicerApp):
+    _, us, there = knownPair
+    point = targets_in_mr(us, there)[1]
+    expected = transforms.inverse_points(point * FLIP, there) * FLIP
+    chosen, other = markups("Chosen", [point]), markups("Other", [point])
+    slicerApp.process(0.05)
+    registerPanel.targets.targetsSelector.check(chosen)
+    registerPanel.start_from("centers")
+    slicerApp.process(0.05)
+    assert resultCase.mr.GetParentTransformNode() is resultCase.pose
+    assert chosen.GetParentTransformNode() is resultCase.pose  # and so is seen on the MR
+    for node in (chosen, other):
+        np.testing.assert_allclose(carried_to(registerPanel, node, resultCase), expected, atol=0.05)
+
+
+def test_what_comes_with_its_places_while_the_start_is_shown_is_left_where_it_is(registerPanel, pairCase, slicerApp):
+    registerPanel.start_from("centers")
+    loaded = markups("Loaded", [[1, 2, 3]])
+    slicerApp.process(0.05)
+    assert loaded.GetTransformNodeID() is None
+
+
+def test_what_is_drawn_at_the_start_and_chosen_as_of_the_trus_stays_where_it_is_seen(
+    registerPanel, pairCase, slicerApp
+):
+    import slicer
+
+    registerPanel.start_from("centers")
+    marks = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "Marks")
+    slicerApp.process(0.05)
+    assert marks.GetParentTransformNode() is pairCase.pose
+    marks.AddControlPointWorld(1, 2, 3)
+    pairCase.trusMarks = marks
+    slicerApp.process(0.05)
+    assert marks.GetTransformNodeID() is None
+    np.testing.assert_allclose(marks.GetNthControlPointPosition(0), [1, 2, 3], atol=1e-4)
+    pairCase.trusMarks = None  # which does not give it back to the MR
+    slicerApp.process(0.05)
+    assert marks.GetTransformNodeID() is None
+
+
+def test_targets_are_carried_from_where_they_lie_on_an_mr_that_the_user_moved(registerPanel, resultCase, knownPair):
+    """By a transform of his own, which is not the start, or hardened."""
+    import slicer
+
+    _, us, there = knownPair
+    point = targets_in_mr(us, there)[1]
+    expected = transforms.inverse_points(point * FLIP, there) * FLIP
+    own = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "Own")
     slicer.util.updateTransformMatrixFromArray(
-        resultCase.pose, np.array([[1, 0, 0, 9], [0, 1, 0, 5], [0, 0, 1, 2], [0, 0, 0, 1.0]])
+        own, np.array([[1, 0, 0, 9], [0, 1, 0, 5], [0, 0, 1, 2], [0, 0, 0, 1.0]])
     )
-    seen = markups("Seen", [point + [9, 5, 2]])
-    (carried,) = registerPanel.logic.carry([seen], resultCase.deformation)
-    np.testing.assert_allclose(carried.GetNthControlPointPosition(0), expected, atol=0.05)
+    resultCase.mr.SetAndObserveTransformNodeID(own.GetID())
+    seen, below = markups("Seen", [point + [9, 5, 2]]), markups("Below", [point])
+    below.SetAndObserveTransformNodeID(own.GetID())
+    for node in (seen, below):
+        np.testing.assert_allclose(carried_to(registerPanel, node, resultCase), expected, atol=0.05)
+
+
+def test_a_target_outside_the_mr_is_refused_and_nothing_is_carried(registerPanel, resultCase, knownPair, slicerApp):
+    import slicer
+
+    _, us, there = knownPair
+    points = targets_in_mr(us, there)
+    inside, outside = markups("Inside", points), markups("Outside", [points[0] + [0, 0, 200]])
+    outside.SetNthControlPointLabel(0, "Lesion")
+    slicerApp.process(0.05)
+    for node in (inside, outside):
+        registerPanel.targets.targetsSelector.check(node)
+    slicerApp.process(0.05)
+    registerPanel.targets.carryButton.click()
+    slicerApp.process(0.05)
+    assert [text for _level, text in slicerApp.messages] == [
+        "Lesion lies outside the MR: drag it to its place on the MR, or leave it out."
+    ]
+    assert resultCase.targetTable is None
+    assert not slicer.mrmlScene.GetFirstNodeByName("Inside on TRUS")
 
 
 def test_the_table_of_targets_stays_open_in_the_guide_after_carrying(resultCase, knownPair, slicerApp):
