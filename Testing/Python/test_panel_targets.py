@@ -105,6 +105,45 @@ def test_what_is_drawn_while_the_mr_is_at_its_start_goes_with_the_mr(registerPan
     assert slicer.util.getNode("Seen on TRUS").GetTransformNodeID() is None
 
 
+def test_what_is_drawn_at_the_start_goes_with_its_case_and_its_scene(
+    registerPanel, resultCase, knownPair, slicerApp, tmp_path
+):
+    import slicer
+
+    from MR2USProPanels.case import newCase, setCurrentCase
+
+    _, us, there = knownPair
+    point = targets_in_mr(us, there)[1]
+    expected = transforms.inverse_points(point * FLIP, there) * FLIP
+    registerPanel.start_from("centers")
+    seen = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "Seen")
+    slicerApp.process(0.05)
+    seen.AddControlPoint(*point)
+    other = newCase("Other")
+    other.mr, other.trus = resultCase.mr, resultCase.trus  # the same MR, at a start of its own
+    other.start = "none"
+    registerPanel.widget.showCurrentCase()
+    slicerApp.process(0.05)
+    assert seen.GetTransformNodeID() is None
+    assert other.mr.GetParentTransformNode() is other.pose
+    np.testing.assert_allclose(carried_to(registerPanel, seen, resultCase), expected, atol=0.05)
+    setCurrentCase(resultCase)
+    registerPanel.widget.showCurrentCase()
+    slicerApp.process(0.05)
+    assert seen.GetParentTransformNode() is resultCase.pose
+
+    slicerApp.saveScene(tmp_path / "case.mrb")
+    slicerApp.clearScene()
+    slicerApp.loadScene(tmp_path / "case.mrb")
+    slicerApp.process(0.1)
+    case, seen = registerPanel.case, slicer.util.getNode("Seen")
+    for show in (True, False):
+        case.showStart = show
+        slicerApp.process(0.05)
+        assert (seen.GetParentTransformNode() is case.pose) == show
+        np.testing.assert_allclose(carried_to(registerPanel, seen, case), expected, atol=0.05)
+
+
 def test_showing_the_start_again_carries_targets_to_the_same_place(registerPanel, resultCase, knownPair, slicerApp):
     _, us, there = knownPair
     point = targets_in_mr(us, there)[1]
