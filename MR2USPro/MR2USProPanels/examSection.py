@@ -174,6 +174,8 @@ class ExamSection(Section):
         if self.case is None or getattr(self.case, field) == value:
             return
         setattr(self.case, field, value)
+        if not self.logic.runner.busy:
+            self.row.tell("")  # what was wrong with the exam before says nothing about this one
         self._refreshNow()
         self.lookInto()
 
@@ -227,6 +229,12 @@ class ExamSection(Section):
     def _read(self) -> None:
         case = self.case
         assert case is not None
+        decided = len(case.excluded) + len(case.pinned)
+        if decided and not slicer.util.confirmOkCancelDisplay(
+            _("{n} frames were excluded or pinned. Reading the exam again forgets that.").format(n=decided),
+            _("Read the exam again"),
+        ):
+            return
         sagittal, transverse = self._regions() if case.source != "files" else (None, None)
         self.logic.readExam(
             **_inputs(case),

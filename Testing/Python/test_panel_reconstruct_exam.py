@@ -71,6 +71,27 @@ def test_a_broken_video_says_so(panel, tmp_path):
     assert button(panel.exam).text == "Look into the exam"
     assert button(panel.exam).enabled
     assert panel.case.picture is None
+    of(panel.exam).videoPath.currentPath = str(tmp_path / "gone.mp4")
+    panel.app.process(0.05)
+    assert button(panel.exam).text == "There is no file gone.mp4"
+    assert message(panel.exam) == ""
+
+
+def test_reading_again_asks_before_it_forgets_decisions(panel, examVideo):
+    of(panel.exam).videoPath.currentPath = str(examVideo)
+    panel.wait()
+    of(panel.exam).spacingBox.value = SAGITTAL_MM
+    panel.app.process(0.05)
+    panel.press(panel.exam)
+    panel.case.excluded, panel.case.pinned = [7], {9: 4.0}
+    panel.app.process(0.05)
+    with panel.app.answering(confirm=False):
+        button(panel.exam).click()
+    assert not panel.widget.logic.runner.busy
+    assert "2 frames were excluded or pinned" in panel.app.messages[-1][1]
+    assert (list(panel.case.excluded), dict(panel.case.pinned)) == ([7], {9: 4.0})
+    panel.press(panel.exam)
+    assert (list(panel.case.excluded), dict(panel.case.pinned)) == ([], {})
 
 
 def test_what_is_missing_is_said(panel, examVideo):
