@@ -10,6 +10,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from .case import Case, cases, currentCase, newCase, removeCase, setCurrentCase
+from .examSection import INPUTS
 from .jobRow import JobRow
 from .jobRunner import Callbacks
 from .reconstructed import isPresent
@@ -34,7 +35,7 @@ class CaseSection(Section):
         self._busy = False
         for runner in self._runners:
             runner.watchers.append(self._onRunner)
-        self.row: JobRow = JobRow(self.ui.sampleBox.layout(), logic.runner)
+        self.row: JobRow = JobRow(self.ui.jobArea.layout(), logic.runner)
         self.row.onRun = self._onSimulate
         self.row.offer(_("Simulated exam"), True, _("Simulate an exam with known truth on this machine, and load it."))
         self.ui.caseComboBox.connect("activated(int)", self._onChosen)
@@ -63,8 +64,7 @@ class CaseSection(Section):
         box.blockSignals(wasBlocked)
         if not self.ui.nameEdit.modified:  # nobody is typing another one
             self.ui.nameEdit.text = self.case.parameterNode.GetName()
-        empty = self.case.sagittalFrames is None and self.case.mr is None
-        self.ui.sampleBox.visible = empty or self.logic.runner.busy
+        self.ui.sampleBox.visible = _isEmpty(self.case) or self.logic.runner.busy
         self.ui.removeCaseButton.enabled = not self._busy
         self.ui.removeCaseButton.toolTip = (
             _("A job is under way, whose result would have no place: wait for it to end, or cancel it.")
@@ -116,7 +116,7 @@ class CaseSection(Section):
         self.logic.simulateExam(callbacks=Callbacks(onDone=lambda exam: self._onSimulated(case, exam)))
 
     def _onSimulated(self, case: Case, exam: Any) -> None:
-        if not isPresent(case) or case.mr is not None or case.sagittalFrames is not None:
+        if not isPresent(case) or not _isEmpty(case):
             case = newCase(_("Simulated exam"))  # what was chosen meanwhile stays
         exam.putInto(case)
         self.onCaseChosen()
@@ -129,3 +129,9 @@ class CaseSection(Section):
             mr, trus = SampleData.downloadSamples("MRUSProstate")
             self.case.mr, self.case.trus = mr, trus
             self.onCaseChosen()
+
+
+def _isEmpty(case: Case) -> bool:
+    """Whether nothing was chosen for a case yet."""
+    inputs = [getattr(case, field) for fields in INPUTS.values() for field in fields]
+    return not any(inputs) and case.sagittalFrames is None and case.mr is None

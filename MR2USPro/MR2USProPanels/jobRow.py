@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -30,18 +31,20 @@ class JobRow:
         """Add the row to a layout.
 
         Args:
-            layout: of the section that the row belongs to.
+            layout: of the area of the section that holds the row alone.
             runner: the runner of the section's logic.
         """
         self.widget = slicer.util.loadUI(str(UI / "JobRow.ui"))
         self.ui = slicer.util.childWidgetVariables(self.widget)
         layout.addWidget(self.widget)
+        self._followInTabOrder(layout.parentWidget())
         self.onRun: Callable[[], None] = lambda: None
         self._runner = runner
         self._own: Run | None = None
         self._caseNode: Any = None
         self._ownNode: Any = None
         self._text, self._enabled = _("Run"), False
+        self._pressed = 0.0
         runner.watchers.append(self.refresh)
         self.ui.runButton.connect("clicked(bool)", self._onButton)
         self.ui.openFolderButton.connect("clicked(bool)", self._onOpenFolder)
@@ -74,6 +77,8 @@ class JobRow:
     def start(self, begin: Callable[[], None]) -> None:
         """Call what starts a job, and show that job in this row."""
         before = self._runner.current
+        if not self._runner.busy:
+            self._runner.caseNode = self._caseNode
         try:
             with slicer.util.tryWithErrorDisplay(_("The job was not started as it should be.")):
                 try:
@@ -96,7 +101,7 @@ class JobRow:
             button.text = _("Stopping ...") if stopping else _("Cancel")
             button.enabled = not stopping
         else:
-            button.text = _("Wait for the other job to end, or cancel it") if busy else self._text
+            button.text = self._others() if busy else self._text
             button.enabled = self._enabled and not busy
         self.ui.progressBar.visible = own
         if self._own is not None and here:
@@ -104,13 +109,18 @@ class JobRow:
         elif self._own is not None:
             self._hide()
 
+    def _others(self) -> str:
+        """What is offered while a job is under way that this row cannot cancel."""
+        node = self._runner.caseNode
+        if node is None or node is self._caseNode:
+            return _("Wait for the other job to end, or cancel it")
+        return _("{name} is being worked on: choose it to cancel").format(name=node.GetName())
+
     def _show(self, run: Run) -> None:
         if not run.ended:
             self.ui.progressBar.value = round(1000 * run.fraction)
             left = run.seconds_left
-            self.ui.progressBar.setFormat(
-                "%p %" if left is None else _("%p %, {time} left").format(time=duration(left))
-            )
+            self.ui.progressBar.setFormat("%p%" if left is None else _("%p%, {time} left").format(time=duration(left)))
         failed = run.state is State.FAILED
         doing = run.message or _("Starting the worker ...")
         texts = [run.notice, "" if run.state is State.DONE else doing]
@@ -129,11 +139,21 @@ class JobRow:
         self.ui.messageLabel.visible = bool(message)
         signs.show(self.ui.messageIcon, level)
 
+    def _followInTabOrder(self, area: Any) -> None:
+        """Have the keyboard reach the row where it is seen, and not after all else in the section."""
+        area.focusPolicy = qt.Qt.TabFocus  # only for now: Qt puts nothing behind what takes no focus
+        before = area
+        for widget in (self.ui.runButton, self.ui.openFolderButton, self.ui.showLogButton, self.ui.logText):
+            qt.QWidget.setTabOrder(before, widget)
+            before = widget
+        area.focusPolicy = qt.Qt.NoFocus
+
     def _onButton(self, checked: bool = False) -> None:
-        if self._runner.busy:
-            self._runner.cancel()
-            return
-        self.start(self.onRun)
+        if not self._runner.busy:
+            self.start(self.onRun)
+            self._pressed = time.monotonic()
+        elif 1000 * (time.monotonic() - self._pressed) > slicer.app.doubleClickInterval:
+            self._runner.cancel()  # a second press of a double click does not
 
     def _onOpenFolder(self, checked: bool = False) -> None:
         if self._own is not None:

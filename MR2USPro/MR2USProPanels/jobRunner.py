@@ -56,6 +56,7 @@ class JobRunner:
 
     Attributes:
         current: the run that is under way, or the last one that ended; None before the first.
+        caseNode: of the case that the job was started for; None where it was started for none.
         watchers: called without arguments whenever ``current`` has changed, by panels that show it.
     """
 
@@ -66,6 +67,7 @@ class JobRunner:
             outlivesScene: whether its jobs go on when the scene is closed, because they have nothing to do with it.
         """
         self.current: Run | None = None
+        self.caseNode: Any = None
         self.watchers: list[Callable[[], None]] = []
         self._load: Callable[[Run], Any] = _nothing
         self._callbacks = Callbacks()

@@ -139,6 +139,7 @@ def test_the_whole_exam(guide, how, simulated, slicerApp, tmp_path):
     guide.case.translation, guide.case.preset = how["translation"], "fast"
     slicerApp.process(0.1)
     guide.button(REGISTER).click()
+    slicerApp.process(0.5)
     slicerApp.waitUntil(lambda: guide.runners[2].current.fraction > 0, 60)
     assert guide.button(REGISTER).text == "Cancel"
     guide.button(REGISTER).click()
@@ -257,11 +258,18 @@ def test_slicers_own_pair_goes_on_at_the_alignment(guide, slicerApp, monkeypatch
     assert not guide.ui(CASE).sampleBox.visible
 
 
+def test_no_sample_is_offered_where_a_recording_was_chosen(guide, slicerApp, tmp_path):
+    assert guide.ui(CASE).sampleBox.visible
+    guide.case.videoFile = str(tmp_path / "gone.mp4")
+    slicerApp.process(0.1)
+    assert not guide.ui(CASE).sampleBox.visible
+
+
 def test_the_sample_is_simulated_in_the_background_and_can_be_cancelled(guide, slicerApp):
     button = guide.button(CASE)
     assert button.text == "Simulated exam"
     button.click()
-    slicerApp.process(0.3)
+    slicerApp.process(0.5)
     assert button.text == "Cancel"
     guide.look("simulating")
     button.click()

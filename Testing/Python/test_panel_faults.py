@@ -96,7 +96,7 @@ def test_a_worker_that_does_not_start(panel, monkeypatch, tmp_path):
 def test_a_worker_that_ignores_cancel(panel, worker):
     worker("signal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile True: time.sleep(1)")
     button(panel.stitch).click()
-    panel.app.process(0.3)
+    panel.app.process(0.5)
     assert button(panel.stitch).text == "Cancel"
     start = time.monotonic()
     button(panel.stitch).click()
@@ -169,6 +169,7 @@ def test_a_fault_after_the_worker_started_leaves_a_job_that_can_be_cancelled(pan
     panel.app.process(0.05)
     assert "stumbled" in panel.app.messages[-1][1]
     panel.app.errors.clear()
+    panel.app.process(0.5)
     assert button(panel.stitch).text == "Cancel"
     button(panel.stitch).click()
     panel.wait()

@@ -280,7 +280,8 @@ def test_a_registration_is_seen_in_its_own_case_alone(registerPanel, pairCase, r
     slicerApp.process(0.2)
     assert not registerPanel.row.progressBar.visible
     assert not registerPanel.row.messageLabel.visible
-    assert registerPanel.run.text == "Wait for the other job to end, or cancel it"
+    name = pairCase.parameterNode.GetName()
+    assert registerPanel.run.text == f"{name} is being worked on: choose it to cancel"
     setCurrentCase(pairCase)
     registerPanel.widget.showCurrentCase()
     slicerApp.process(0.2)
