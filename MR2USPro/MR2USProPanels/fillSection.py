@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -74,6 +75,7 @@ class FillSection(Section):
         text = _("Make the TRUS volume again") if trus is not None else _("Make the TRUS volume")
         self.row.offer(need or text, not need, self._toolTip(need))
         self.ui.resultLabel.text = self._result() if trus is not None else ""
+        self.ui.resultLabel.toolTip = _howTested(figures(case.fillResults).get("filling"))
         self.ui.resultLabel.visible = trus is not None
         self.ui.hintLabel.visible = trus is None
         self.ui.showTrusButton.visible = trus is not None
@@ -91,7 +93,11 @@ class FillSection(Section):
         assert case is not None
         found, lines = figures(case.fillResults), []
         if isFillingOutdated(case):
-            lines.append(_("This volume is older than the stitching: make it again."))
+            lines.append(
+                _("This volume is older than the stitching: make it again.")
+                if case.stitchResults
+                else _("The exam was read again since this volume was made.")
+            )
         if found:
             size = " x ".join(str(n) for n in found["volume_voxels_ijk"])
             lines.append(
@@ -100,7 +106,7 @@ class FillSection(Section):
                 )
             )
             if "filling" in found:
-                lines.append(found["filling"]["sentence"])
+                lines.append(_tested(found["filling"]))
         return "\n".join(lines)
 
     def _toolTip(self, need: str) -> str:
@@ -180,6 +186,42 @@ class FillSection(Section):
     def _onOutlines(self, shown: bool) -> None:
         if self.case is not None and self.case.outlines is not None:
             self.case.outlines.SetDisplayVisibility(shown)
+
+
+def _tested(check: Mapping[str, Any]) -> str:
+    """How well hidden planes were brought back, beside linear interpolation."""
+    own, linear = (round(_offBy(check[field]), 1) for field in ("psnr_db", "psnr_linear_db"))
+    if check["method"] == "linear":
+        text = _("Tested on hidden planes, the filling is off by {own} of 255 gray levels.")
+    elif own < linear:
+        text = _(
+            "Tested on hidden planes, the filling is off by {own} of 255 gray levels; linear interpolation is worse "
+            "({linear})."
+        )
+    elif own > linear:
+        text = _(
+            "Tested on hidden planes, the filling is off by {own} of 255 gray levels; linear interpolation is better "
+            "({linear})."
+        )
+    else:
+        text = _("Tested on hidden planes, the filling is off by {own} of 255 gray levels, as linear interpolation is.")
+    return text.format(own=own, linear=linear)
+
+
+def _howTested(check: Mapping[str, Any] | None) -> str:
+    """What that test can and cannot say."""
+    if check is None:
+        return ""
+    return _(
+        "The root mean square error inside the fan, on {n} measured planes that were hidden and filled. Those gaps "
+        "span {scored:.1f} planes on average, the real ones {filled:.1f}: what is better on one kind need not be on "
+        "the other."
+    ).format(n=len(check["hidden"]), scored=check["gap_scored"], filled=check["gap_filled"])
+
+
+def _offBy(psnrDb: float) -> float:
+    """The root mean square error, of 255 gray levels."""
+    return float(255 * 10 ** (-psnrDb / 20))
 
 
 def _extent(box: Any) -> tuple[float, ...] | None:

@@ -23,6 +23,8 @@ from .section import Section
 from .sliceViews import arrange, showChart, showInView
 
 WEIGHTS_SETTING = "MR2USPro/LoftrWeights"
+TABLE_PX = 200
+"""Height from which on the table scrolls."""
 
 
 class StitchSection(Section):
@@ -38,6 +40,7 @@ class StitchSection(Section):
     def __init__(self, logic: Any) -> None:
         super().__init__("Stitch", logic)
         self.frame = 0
+        self._pinShown: tuple[Any, ...] = ()
         self._rows: list[tuple[int, str, str, str]] = []
         self._matcher = ChoiceBox(
             self.ui.matcherBox,
@@ -62,6 +65,7 @@ class StitchSection(Section):
         rows = self.ui.framesTable.verticalHeader()
         rows.visible = False
         rows.setSectionResizeMode(qt.QHeaderView.ResizeToContents)
+        rows.connect("sectionResized(int,int,int)", self._fitTable)
         self.ui.framesTable.connect("itemSelectionChanged()", self._onRowSelected)
         self.ui.framesTable.connect("cellClicked(int,int)", self._onRowClicked)
         self.ui.frameSlider.connect("valueChanged(double)", self._onSlider)
@@ -89,8 +93,11 @@ class StitchSection(Section):
         self.ui.verdictArea.visible = bool(verdict)
         self.ui.hintLabel.visible = not verdict
         if verdict:
-            signs.show(self.ui.verdictIcon, verdict["level"])
-            self.ui.verdictLabel.text = verdict["text"]
+            text, level = verdict["text"], verdict["level"]
+            if isStitchingOutdated(case):
+                text, level = _("Changed since it was stitched: stitch again.") + f"\n{text}", "check"
+            signs.show(self.ui.verdictIcon, level)
+            self.ui.verdictLabel.text = text
         count = frameCount(case)
         self.ui.framesArea.visible = count > 0
         if count:
@@ -100,13 +107,8 @@ class StitchSection(Section):
 
     def _offer(self) -> str:
         assert self.case is not None
-        stitched, decided = bool(stitching(self.case)), decisions(self.case)
-        parts = []
-        if decided["excluded"]:
-            parts.append(_("{n} excluded").format(n=len(decided["excluded"])))
-        if decided["pinned"]:
-            parts.append(_("{n} pinned").format(n=len(decided["pinned"])))
-        text = _("Stitch again") if stitched else _("Stitch")
+        parts = _pending(self.case)
+        text = _("Stitch again") if stitching(self.case) else _("Stitch")
         return _("{stitch} ({decisions})").format(stitch=text, decisions=", ".join(parts)) if parts else text
 
     def _toolTip(self) -> str:
@@ -131,7 +133,14 @@ class StitchSection(Section):
                 for column, text in enumerate(texts):
                     table.setItem(row, column, qt.QTableWidgetItem(str(text)))
             table.blockSignals(wasBlocked)
+            self._fitTable()
         self._selectRow()
+
+    def _fitTable(self, *_: Any) -> None:
+        """Make the table as high as its rows, which wrap where it is narrow."""
+        table = self.ui.framesTable
+        height = table.horizontalHeader().height + table.verticalHeader().length() + 2 * table.frameWidth
+        table.setFixedHeight(min(height, TABLE_PX))
 
     def _selectRow(self) -> None:
         """Mark the row of the frame that is looked at, if it has one."""
@@ -158,13 +167,12 @@ class StitchSection(Section):
         self.ui.pinButton.text = _("Unpin") if self.frame in pinned else _("Pin at")
         self.ui.pinButton.enabled = self.ui.pinBox.enabled = bool(place) and not excluded
         self.ui.pinButton.toolTip = _pinToolTip(stitched=bool(place), excluded=excluded)
-        wasBlocked = self.ui.pinBox.blockSignals(True)
         if self.frame in pinned:
-            self.ui.pinBox.value = pinned[self.frame]
             self.ui.pinBox.enabled = False
-        elif place:
-            self.ui.pinBox.value = place["position_mm"]
-        self.ui.pinBox.blockSignals(wasBlocked)
+        at = pinned.get(self.frame, place.get("position_mm"))
+        if at is not None and (case.parameterNode, self.frame, at) != self._pinShown:  # else what was typed stays
+            self._pinShown = case.parameterNode, self.frame, at
+            self.ui.pinBox.value = at
         self.ui.showMapButton.visible = bool(place)
 
     def goTo(self, frame: int) -> None:
@@ -287,6 +295,23 @@ def _rows(case: Case, stitched: dict[str, Any]) -> list[tuple[int, str, str, str
             status = _status(suspect["status"])
         rows.append((frame, at, status, suspect.get("reason", _("by you"))))
     return rows
+
+
+def _pending(case: Case) -> list[str]:
+    """What was decided about frames since they were stitched, in words."""
+    now, before = decisions(case), stitching(case).get("decided", {"excluded": [], "pinned": {}})
+    excluded = set(now["excluded"]) - set(before["excluded"])
+    pinned = dict(now["pinned"].items() - before["pinned"].items())
+    counts = {
+        _("{n} excluded"): len(excluded),
+        _("{n} pinned"): len(pinned),
+        _("{n} taken back"): len(_decided(before) - _decided(now)),
+    }
+    return [text.format(n=n) for text, n in counts.items() if n]
+
+
+def _decided(decisions: dict[str, Any]) -> set[int]:
+    return {*decisions["excluded"], *map(int, decisions["pinned"])}
 
 
 def _pinToolTip(stitched: bool, excluded: bool) -> str:

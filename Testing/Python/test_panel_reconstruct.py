@@ -115,6 +115,7 @@ def test_from_a_video_to_a_volume(panel, examVideo, slicerApp, tmp_path):
     slicerApp.process(0.05)
     panel.look("decided")
     assert button(stitch).text == "Stitch again (1 excluded, 1 pinned)"
+    assert of(stitch).verdictLabel.text.startswith("Changed since it was stitched: stitch again.")
     assert button(fill).text == "Stitch again first"
     assert [row[2] for row in table_texts(stitch)] == [
         "excluded",
@@ -123,6 +124,8 @@ def test_from_a_video_to_a_volume(panel, examVideo, slicerApp, tmp_path):
     ]
     pinned = of(stitch).pinBox.value
     panel.press(stitch)
+    assert button(stitch).text == "Stitch again"
+    assert "Changed since" not in of(stitch).verdictLabel.text
     assert positions(panel.case)[20] == pytest.approx(pinned, abs=0.01)
     assert panel.case.positions.GetCellText(5, 7) == "rejected"
     assert nodes() == before
@@ -137,7 +140,9 @@ def test_from_a_video_to_a_volume(panel, examVideo, slicerApp, tmp_path):
     assert trus.GetImageData().GetDimensions()[2] == round(np.ptp(sweep)) + 1
     assert panel.case.outlines.GetPolyData().GetNumberOfLines() == 22
     assert all(background(view)[0] is trus for view in ("Red", "Green", "Yellow"))
-    assert "linear interpolation reaches" in of(fill).resultLabel.text
+    assert "Tested on hidden planes, the filling is off by" in of(fill).resultLabel.text
+    assert "PSNR" not in of(fill).resultLabel.text
+    assert "measured planes that were hidden" in of(fill).resultLabel.toolTip
     of(fill).outlinesBox.click()
     assert not panel.case.outlines.GetDisplayVisibility()
     filled = nodes()
@@ -155,11 +160,11 @@ def test_from_a_video_to_a_volume(panel, examVideo, slicerApp, tmp_path):
     panel.look("loaded")
     assert [button(s).text for s in (exam, stitch, fill)] == [
         "Read the exam again",
-        "Stitch again (1 excluded, 1 pinned)",
+        "Stitch again",
         "Make the TRUS volume again",
     ]
     assert "22 of 23 frames" in of(stitch).verdictLabel.text
-    assert "linear interpolation reaches" in of(fill).resultLabel.text
+    assert "Tested on hidden planes, the filling is off by" in of(fill).resultLabel.text
     assert of(exam).spacingBox.value == SAGITTAL_MM
     assert all(section.done() for section in (exam, stitch, fill))
     of(stitch).showMapButton.click()
@@ -177,10 +182,10 @@ def test_from_a_video_to_a_volume(panel, examVideo, slicerApp, tmp_path):
     of(stitch).frameSlider.value = 20
     of(stitch).pinButton.click()
     slicerApp.process(0.05)
-    assert button(stitch).text == "Stitch again"
+    assert button(stitch).text == "Stitch again (2 taken back)"
     panel.press(exam)
     assert [button(s).text for s in (stitch, fill)] == ["Stitch", "Stitch first"]
-    assert "older than the stitching" in of(fill).resultLabel.text
+    assert "The exam was read again since this volume was made." in of(fill).resultLabel.text
     assert panel.case.map is None
 
 
@@ -191,6 +196,9 @@ def test_cancelling_leaves_everything_as_it_was(read):
     assert button(read.stitch).text == "Cancel"
     assert not button(read.fill).enabled
     button(read.stitch).click()
+    assert button(read.stitch).text == "Cancel", "a double click only starts"
+    read.app.process(0.5)
+    button(read.stitch).click()
     assert not button(read.stitch).enabled
     read.wait()
     assert button(read.stitch).text == "Stitch"
@@ -198,6 +206,19 @@ def test_cancelling_leaves_everything_as_it_was(read):
     assert message(read.stitch) == "Cancelled."
     assert read.case.positions is None
     assert read.left == set()
+
+
+def test_a_place_that_was_typed_stays_until_another_frame_is_looked_at(read):
+    of(read.stitch).matcherBox.currentIndex = 3
+    read.press(read.stitch)
+    read.stitch.goTo(5)
+    of(read.stitch).pinBox.value = 12.35
+    of(read.fill).voxelBox.value = 0.8
+    read.app.process(0.05)
+    assert of(read.stitch).pinBox.value == 12.35
+    read.stitch.goTo(6)
+    read.stitch.goTo(5)
+    assert of(read.stitch).pinBox.value == pytest.approx(positions(read.case)[5], abs=0.006)
 
 
 def test_closing_the_scene_ends_the_job(read):
