@@ -1,0 +1,84 @@
+"""The guided exam in a narrow panel, and by the keyboard alone."""
+
+import pytest
+
+from reconstruct_panel import put_into
+
+CASE, EXAM, STITCH, FILL, ALIGN, REGISTER = range(6)
+NARROW_PX = 350
+
+
+@pytest.fixture
+def panel(slicerApp):
+    """The panel with frames in its case and the steps open whose rows are looked at."""
+    from MR2USProPanels.case import currentCase
+
+    panel = slicerApp.openModule("MR2USPro")
+    put_into(currentCase())
+    currentCase().excluded = [3]
+    slicerApp.process(0.1)
+    return panel
+
+
+def widgets(panel, step):
+    return vars(panel.sections[step])["ui"]
+
+
+@pytest.mark.parametrize("step", [STITCH, FILL, REGISTER, -1])
+def test_a_section_fits_a_narrow_panel(panel, slicerApp, step):
+    for n, button in enumerate(panel.buttons):
+        button.collapsed = n != step % len(panel.buttons)
+    slicerApp.process(0.1)
+    assert panel.parent.minimumSizeHint.width() <= NARROW_PX
+
+
+def test_a_long_sentence_wraps_in_a_narrow_panel(panel, slicerApp, examVideo):
+    for n, button in enumerate(panel.buttons):
+        button.collapsed = n != EXAM
+    widgets(panel, EXAM).videoPath.currentPath = str(examVideo)
+    slicerApp.waitUntil(lambda: not panel.logic.reconstructLogic.runner.busy, 60)
+    panel.sections[EXAM].case.sagittalFrames.SetDescription("Nobody knows more about these frames than that. " * 9)
+    panel.sections[EXAM].changed()
+    slicerApp.process(0.1)
+    assert widgets(panel, EXAM).viewsNote.visible
+    assert panel.parent.minimumSizeHint.width() <= NARROW_PX
+
+
+def test_the_table_of_frames_is_as_high_as_its_rows_and_narrowed_again(panel, slicerApp):
+    for n, button in enumerate(panel.buttons):
+        button.collapsed = n != STITCH
+    for width in (700, 480, NARROW_PX):
+        panel.parent.resize(width, 900)
+        slicerApp.process(0.1)
+        assert panel.parent.width == width
+    table = widgets(panel, STITCH).framesTable
+    assert table.visible
+    assert table.rowCount == 1
+    assert table.height < 100
+    case = panel.sections[STITCH].case
+    case.excluded = list(range(20))
+    slicerApp.process(0.1)
+    assert table.height == 200
+
+
+@pytest.mark.parametrize(
+    ("step", "before", "after"),
+    [
+        (CASE, "prostatePairButton", None),
+        (EXAM, "videoPath", None),
+        (STITCH, None, "showMapButton"),
+        (FILL, "planeOffsetBox", "outlinesBox"),
+        (REGISTER, "presetComboBox", "reportButton"),
+    ],
+)
+def test_the_keyboard_reaches_the_button_where_it_is_seen(panel, step, before, after):
+    section = panel.sections[step]
+    chain, widget = [], section.widget.nextInFocusChain()
+    while widget != section.widget:
+        chain.append(widget)
+        widget = widget.nextInFocusChain()
+    run = chain.index(vars(section.row)["ui"].runButton)
+    if before:
+        assert chain.index(getattr(widgets(panel, step), before)) < run
+    if after:
+        assert run < chain.index(getattr(widgets(panel, step), after))
