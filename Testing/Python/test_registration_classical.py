@@ -88,6 +88,30 @@ def test_both_stop_when_told(method):
     assert len(asked) < 8
 
 
+def test_simpleitk_stops_when_told_amid_the_spline(capfd):
+    asked = []
+
+    def listener(stage, done, message):
+        if done > 0.35:
+            asked.append(done)
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        register_classically(*pair(), np.ones(GRID.shape, bool), progress=Progress(listener))
+    assert len(asked) == 1
+    assert not capfd.readouterr().err
+
+
+def test_simpleitk_compares_nothing_outside_the_valid_part():
+    moving, fixed = pair()
+    valid = np.ones(GRID.shape, bool)
+    valid[:, :, :8] = False
+    spoilt = fixed.array.copy()
+    spoilt[:, :, :8] = np.random.default_rng(0).uniform(-1, 1, spoilt[:, :, :8].shape)
+    field = register_classically(moving, Volume(spoilt, GRID), valid)
+    assert np.linalg.norm(field.array[6:-6, 8:-8, 12:-8] - SHIFT_MM, axis=-1).mean() < 1.0
+
+
 def test_simpleitk_moves_nowhere_by_a_picture_of_one_grey_level():
     """As a translation that collapsed may be: an evaluation of many pairs must not end by it."""
     _, fixed = pair()

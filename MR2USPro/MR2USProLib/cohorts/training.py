@@ -212,7 +212,7 @@ def deformed(
 
     Raises:
         Cancelled: the user asked to stop.
-        InputError: there is no such registration, or the weights are not its own.
+        InputError: there is no such registration.
     """
     from ..registration.classical import register_classically
     from ..registration.demons import register_by_demons

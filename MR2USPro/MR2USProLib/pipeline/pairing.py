@@ -91,7 +91,6 @@ def double_slices(mr: Volume, progress: Progress = SILENT) -> Volume:
         InputError: too few slices to learn from how they go over into each other.
     """
     from ..reconstruction.kriging import guesses
-    from ..volume import Grid
 
     depth, height, width = mr.grid.shape
     if depth < FEWEST_SLICES:
@@ -160,7 +159,7 @@ def guided_start(
         us: the fixed image.
         guidance: what is known.
         initial: the start as it is known without, as :func:`pair_up` takes it; it says how the glands are turned.
-        region_mm: likewise.
+        region_mm: x0, y0, z0, x1, y1, z1 of the box to work in, LPS mm; the whole of ``us`` if not given.
     """
     from ..registration.initial import initial_transform
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, redirect_stderr
+from io import StringIO
+
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
@@ -80,7 +83,10 @@ def _method(mask: sitk.Image) -> sitk.ImageRegistrationMethod:
 
 
 def _execute(method: sitk.ImageRegistrationMethod, images: list[sitk.Image], steps: int, progress: Progress) -> None:
-    """Run one step; SimpleITK is stopped by a word and not by an exception."""
+    """Run one step, which a callback ends by raising: L-BFGS-B does not hear the word by which SimpleITK is stopped.
+
+    What it raises SimpleITK prints, and makes an error of its own of it.
+    """
     ended: list[Cancelled] = []
     done = 0
 
@@ -91,10 +97,15 @@ def _execute(method: sitk.ImageRegistrationMethod, images: list[sitk.Image], ste
             progress.report(min(done / steps, 1.0), "Fitting")
         except Cancelled as cancelled:
             ended.append(cancelled)
-            method.StopRegistration()
+            quiet.enter_context(redirect_stderr(StringIO()))
+            raise
 
     method.AddCommand(sitk.sitkIterationEvent, tell)
-    method.Execute(*images)
-    if ended:
-        raise ended[0]
+    try:
+        with ExitStack() as quiet:
+            method.Execute(*images)
+    except RuntimeError:
+        if ended:
+            raise ended[0] from None
+        raise
     progress.report(1.0)

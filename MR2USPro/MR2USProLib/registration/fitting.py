@@ -38,7 +38,7 @@ def register_pair(
     Args:
         images: the pair.
         name: the method.
-        part: its trained network; one is fitted to the pair if not given.
+        part: its trained network, as :meth:`..weights.Weights.part` gives it; one is fitted to the pair if not given.
         refine: whether a trained network is fitted to the pair for a few iterations more.
         incompressible: whether the fit holds the volume of the tissue, softly.
         seed: of the fit and of the samples.
@@ -48,8 +48,7 @@ def register_pair(
 
     Raises:
         Cancelled: the user asked to stop.
-        InputError: there is no such method, the weights are of another, an option means nothing here, or the network
-            diverged.
+        InputError: there is no such method, an option means nothing here, or the network diverged.
     """
     if name == SELF_SIMILARITY and refine:
         return register_by_self_similarity(

@@ -48,7 +48,7 @@ def channels_to_blocks(image: Tensor) -> Tensor:
 
 
 class ResidualBlock(nn.Module):
-    """Normalise, activate, convolve, twice, with the time added in between and a shortcut around."""
+    """Convolve and normalise, twice, with the time added and an activation in between and a shortcut around."""
 
     def __init__(self, channels_in: int, channels: int, time_channels: int) -> None:
         super().__init__()
