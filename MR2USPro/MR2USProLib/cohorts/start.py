@@ -119,6 +119,8 @@ def learn_start(
 def found_start(case: Started, part: Part | None, *, keep_well_laid: bool = True) -> Found:
     """A better start, and both glands as they are seen; the case's own where it has no boxes or shows nothing known.
 
+    The program's own finder is not tested on what it learned from: there the case's own start stays, too.
+
     Args:
         case: at its start.
         part: what a cohort taught; the program's own finder where there is none.
@@ -130,7 +132,7 @@ def found_start(case: Started, part: Part | None, *, keep_well_laid: bool = True
     from ..registration.finder import Found
     from ..weights import Weights
 
-    if case.boxes is None:
+    if case.boxes is None or (part is None and _taught_the_own(case)):
         return Found(case.pair.initial, case.pair.initial, 0.0, recognised=False)
     mr_box, us_box = case.boxes
     return pipeline.find_start(
@@ -142,6 +144,12 @@ def found_start(case: Started, part: Part | None, *, keep_well_laid: bool = True
         keep_well_laid=keep_well_laid,
         weights=None if part is None else Weights({"finder": part}),
     )
+
+
+def _taught_the_own(case: Started) -> bool:
+    from ..registration.finder_training import fingerprint_of, from_part, own_finder
+
+    return fingerprint_of(case.mr) in from_part(own_finder()).seen
 
 
 def registered(case: Started, found: Found, preset: pipeline.Preset, device: str, progress: Progress) -> sitk.Transform:

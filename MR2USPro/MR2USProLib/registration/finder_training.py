@@ -55,7 +55,7 @@ class BoxedPair:
     Attributes:
         pictures: MR and TRUS.
         sides: of the glands' boxes there.
-        fingerprint: of the MR's grey values, in whatever file and type they were kept.
+        fingerprint: of the MR; see :func:`fingerprint_of`.
     """
 
     pictures: tuple[Picture, Picture]
@@ -67,8 +67,7 @@ class BoxedPair:
         """The pair in these images, with boxes drawn 10 mm too large."""
         wide = [Box(box.low_mm - box.size_mm, box.high_mm + box.size_mm) for box in (mr_box, us_box)]
         one, other = (_at_least(SMALLEST_MM, sides_of(box, _AXES, MARGIN_MM)) for box in (mr_box, us_box))
-        fingerprint = hashlib.sha256(np.ascontiguousarray(mr.array, np.float32).tobytes()).hexdigest()[:16]
-        return BoxedPair((Picture(mr, wide[0]), Picture(us, wide[1])), (one, other), fingerprint)
+        return BoxedPair((Picture(mr, wide[0]), Picture(us, wide[1])), (one, other), fingerprint_of(mr))
 
     def bettered(self, mr: View, us: View, mirror: int) -> BoxedPair:
         """The pair with its boxes where the pictures say that the glands are."""
@@ -117,6 +116,11 @@ def learn_finder(
         progress=progress.part(0.15, 1.0),
     )
     return Finder(views[0], views[1], gland, growth, mirror, angle, frozenset(pair.fingerprint for pair in pairs))
+
+
+def fingerprint_of(mr: Volume) -> str:
+    """By which an MR is known again, in whatever file and type it was kept."""
+    return hashlib.sha256(np.ascontiguousarray(mr.array, np.float32).tobytes()).hexdigest()[:16]
 
 
 def own_finder() -> Part:

@@ -24,7 +24,7 @@ Array = NDArray[np.float64]
 
 SHARE_OF_SHAPE = 0.5
 """Of the difference of the two glands' shapes, in logarithms: an outline is drawn too freely to be followed wholly."""
-TURN_DEG = 10.0
+TURN_DEG = 7.0
 """How far the start's rotation is off, as a standard deviation, where landmarks speak against it."""
 MARK_MM = 3.0
 """How far a landmark and its counterpart are off, likewise, in a gland that was only turned and stretched."""
@@ -90,7 +90,7 @@ class Guidance:
         else:
             there, here = self.moving_points_mm.mean(axis=0), self.fixed_points_mm.mean(axis=0)
         pulled = (self.moving_points_mm - there).T @ (self.fixed_points_mm - here) / MARK_MM**2
-        turn = _polar(pulled + turn / np.deg2rad(TURN_DEG) ** 2)[0]
+        turn = _polar(pulled + turn / (2 * np.deg2rad(TURN_DEG) ** 2))[0]
         if self.glands is not None:
             stretch = _shrunk(_transport(fixed, turn.T @ moving @ turn))
         matrix = turn @ stretch
