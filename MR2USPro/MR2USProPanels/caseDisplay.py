@@ -8,7 +8,7 @@ from typing import Any
 from . import sliceLayers
 from .carrying import carriedFrom
 from .case import Case, cases, nodesOf
-from .sliceViews import showInAll, showInView
+from .sliceViews import showChart, showInAll, showInView
 
 HIDDEN = "MR2USPro.HiddenWithCase"
 """Attribute of what is drawn for a case that is not the current one, and was seen before."""
@@ -16,8 +16,9 @@ DRAWN = ("vtkMRMLMarkupsNode", "vtkMRMLModelNode", "vtkMRMLSegmentationNode")
 
 
 def showOnly(case: Case) -> None:
-    """Empty the views, and hide what is drawn for other cases until they are chosen again."""
+    """Empty the views but for the case's own chart, and hide what is drawn for others until they are chosen again."""
     sliceLayers.show(None)
+    showChart(case.chart)
     own = {node.GetID() for node in _drawn(case)}
     for node in (node for other in cases() for node in _drawn(other)):
         if node.GetID() in own:

@@ -9,6 +9,7 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
+from . import sliceLayers
 from .case import Case
 from .choiceBox import ChoiceBox
 from .environment import device
@@ -162,6 +163,7 @@ class FillSection(Section):
     def _onShowTrus(self, checked: bool = False) -> None:
         assert self.case is not None
         self._show(filledVolume(self.case))
+        sliceLayers.fit(filledVolume(self.case))  # also where it is shown already, but lies aside
 
     def _onShowSparse(self, checked: bool = False) -> None:
         assert self.case is not None

@@ -21,7 +21,7 @@ GRAY, COLOR = "vtkMRMLColorTableNodeGrey", "vtkMRMLColorTableNodeWarm1"
 
 
 class ReviewSection(Section):
-    """One way of looking at a time; the slices stay where they are whatever is chosen."""
+    """One way of looking at a time; the slices stay where they are whatever is chosen, once they show the pair."""
 
     title = _("Review")
 
@@ -66,7 +66,7 @@ class ReviewSection(Section):
 
     def setCase(self, case: Case | None) -> None:
         """Show another case."""
-        if case is None:
+        if self.case is not None and (case is None or case.parameterNode is not self.case.parameterNode):
             self._leave(self.case)
         super().setCase(case)
 
@@ -114,6 +114,10 @@ class ReviewSection(Section):
         if case.review != "uncertainty":
             deformationDisplay.hide(None, case.uncertainty)
         trus, mr = pair
+        # Slices that showed something else, such as frames, may be turned otherwise and lie outside of the TRUS.
+        turned = sliceLayers.fit(trus, unless=(trus, case.reviewPicture, case.translatedUs))
+        if turned and case.frameOutline is not None:
+            case.frameOutline.SetDisplayVisibility(False)
         for node in (case.warped, case.before):
             node.GetDisplayNode().SetAndObserveColorNodeID(COLOR if case.inColor else GRAY)
         try:
@@ -219,11 +223,10 @@ class ReviewSection(Section):
                 node.SetHideFromEditors(True)  # nobody shall choose it as an image
             setattr(case, field, node)
 
-    def _leave(self, case: Case | None) -> None:
+    def _leave(self, case: Case) -> None:
         """Take away what only belongs to reviewing."""
         self._timer.stop()
-        if case is not None:
-            deformationDisplay.hide(case.beyondStart, case.magnitude, case.uncertainty)
+        deformationDisplay.hide(case.beyondStart, case.magnitude, case.uncertainty)
 
     def _onTimer(self) -> None:
         self._flickered = not self._flickered

@@ -1,10 +1,13 @@
-"""What the slice views show: two volumes over each other, without moving or zooming the slices."""
+"""What the slice views show: two volumes over each other; the slices are turned, moved and zoomed only to fit one."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import slicer
+
+from .sliceViews import PRESETS
 
 Layers = dict[str, tuple[str | None, str | None, float]]
 """Ids of background and foreground and the foreground's opacity, by the id of the view's composite node."""
@@ -63,11 +66,26 @@ def _present(nodeId: str | None) -> str | None:
     return nodeId if nodeId and slicer.mrmlScene.GetNodeByID(nodeId) else None
 
 
-def fit(volume: Any) -> None:
-    """Move and zoom the slices so that a volume fills them, whatever else is shown."""
+def fit(volume: Any, unless: Collection[Any] = ()) -> bool:
+    """Orient the slices as is usual in Slicer, and let a volume fill them, whatever else is shown.
+
+    Args:
+        volume: volume node.
+        unless: volumes; slices in whose background one of them lies stay as they are.
+
+    Returns:
+        whether there were other slices.
+    """
+    kept = {node.GetID() for node in unless if node is not None}
+    fitted = False
     for logic in slicer.app.applicationLogic().GetSliceLogics():
-        width, height = logic.GetSliceNode().GetDimensions()[:2]
-        logic.FitSliceToVolume(volume, width, height)
+        if logic.GetSliceCompositeNode().GetBackgroundVolumeID() in kept:
+            continue
+        node = logic.GetSliceNode()
+        node.SetOrientation(PRESETS.get(node.GetLayoutName(), node.GetOrientation()))
+        logic.FitSliceToVolume(volume, *node.GetDimensions()[:2])
+        fitted = True
+    return fitted
 
 
 def jumpTo(ras: Any) -> None:

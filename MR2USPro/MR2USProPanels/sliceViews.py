@@ -69,12 +69,16 @@ def arrange(layout: str) -> None:
 
 
 def _fitAgain() -> None:
-    """Fit the images to the views, which have their new sizes only now; the slices stay."""
+    """Fit the images to the views, which have their new sizes only now; the slices stay.
+
+    What lies over an image may have come meanwhile, and reach far beyond it.
+    """
     for view in PRESETS:
         logic = slicer.app.applicationLogic().GetSliceLogicByLayoutName(view)
-        if logic is not None:
+        volume = logic.GetBackgroundLayer().GetVolumeNode() if logic is not None else None
+        if volume is not None:
             offset = logic.GetSliceOffset()
-            logic.FitSliceToBackground()
+            logic.FitSliceToVolume(volume, *logic.GetSliceNode().GetDimensions()[:2])
             logic.SetSliceOffset(offset)
 
 

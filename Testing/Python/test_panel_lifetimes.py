@@ -116,23 +116,36 @@ def test_what_failed_in_one_case_is_not_told_in_another(registerPanel, monkeypat
 def test_another_case_shows_nothing_of_the_last_patient(slicerApp, widgets):
     import slicer
 
-    from MR2USProPanels import sliceLayers
+    from MR2USProPanels import deformationDisplay, sliceLayers, sliceViews
+    from MR2USProPanels.positionsChart import chartNode, suspectsNode
     from MR2USProPanels.targetsSection import TARGETS
 
     def seen():
         return {node.GetBackgroundVolumeID() for node in sliceLayers.compositeNodes()}
 
+    def charts():
+        return {node.GetPlotChartNodeID() for node in slicer.util.getNodesByClass("vtkMRMLPlotViewNode")}
+
     panel, case = slicer.modules.MR2USProWidget, current()
-    case.mr, case.trus = Volumes("MR", "TRUS")
+    case.mr, case.trus, case.magnitude = Volumes("MR", "TRUS", "Lengths")
+    case.positions = suspectsNode([], "Positions")
+    case.chart = chartNode(case.positions, [], "Course")
+    sliceViews.arrange("FourUpPlotView")
+    sliceViews.showChart(case.chart)
     target, hidden = markups("Lesion", [[1, 2, 3]]), markups("Hidden", [[1, 2, 3]])
     hidden.SetDisplayVisibility(False)
     for node in (target, hidden):
         case.parameterNode.AddNodeReferenceID(TARGETS, node.GetID())
     slicerApp.process(0.05)
     assert seen() == {case.trus.GetID()}
+    assert charts() == {case.chart.GetID()}
+    deformationDisplay.colored(case.magnitude)
+    legend = slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(case.magnitude)
+    assert legend.GetVisibility()
     widgets["Case"].newCaseButton.click()
     slicerApp.process(0.05)
-    assert seen() == {None}
+    assert seen() == charts() == {None}
+    assert not legend.GetVisibility()
     assert not target.GetDisplayVisibility()
     current().trus = Volumes("Other TRUS")[0]
     panel._onCaseChosen()
@@ -140,6 +153,7 @@ def test_another_case_shows_nothing_of_the_last_patient(slicerApp, widgets):
     widgets["Case"].caseComboBox.activated(0)
     slicerApp.process(0.05)
     assert seen() == {case.trus.GetID()}
+    assert charts() == {case.chart.GetID()}
     assert target.GetDisplayVisibility()
     assert not hidden.GetDisplayVisibility()
 
