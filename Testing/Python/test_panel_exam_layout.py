@@ -17,7 +17,10 @@ def panel(slicerApp):
     put_into(currentCase())
     currentCase().excluded = [3]
     slicerApp.process(0.1)
-    return panel
+    collapsed = [button.collapsed for button in panel.buttons]
+    yield panel
+    for button, was in zip(panel.buttons, collapsed, strict=True):
+        button.collapsed = was  # the panel outlives the test
 
 
 def widgets(panel, step):
