@@ -2,18 +2,21 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from scipy.ndimage import map_coordinates
 from torch import nn
 
 from MR2USProLib.errors import InputError
-from MR2USProLib.registration import losses
+from MR2USProLib.registration import diffusemorph, losses, voxelmorph
+from MR2USProLib.registration.deformation import integrate, resize
 from MR2USProLib.registration.diffusemorph import DiffuseMorph, DiffuseMorphNetwork
 from MR2USProLib.registration.fsdiffreg import FSDiffReg, FSDiffRegNetwork
 from MR2USProLib.registration.method import Batch
 from MR2USProLib.registration.methods import METHODS, named
-from MR2USProLib.registration.training import fit
+from MR2USProLib.registration.training import fit, train
 from MR2USProLib.registration.voxelmorph import VoxelMorph, VoxelMorphNetwork
 from registration_pair import error, shifted
 
@@ -79,6 +82,25 @@ def test_the_published_rates_train_a_cohort(method):
     assert method.for_cohort(80).refining().settings.iterations <= 50
 
 
+@pytest.mark.parametrize("method", RIVALS, ids=lambda m: m.name)
+def test_the_published_adam_takes_the_steps(method, tmp_path):
+    """Where no gradient is clipped, the first moment after one step is 1 - beta_1 of the loss's own gradient."""
+    betas = (0.9, 0.999) if method is VoxelMorph else (0.5, 0.999)
+    for settings in (method().settings, method.for_cohort(80).settings, method.for_cohort(80).refining().settings):
+        assert (settings.betas, settings.clip) == (betas, 0)
+
+    def adam(clip):
+        kept, some = tmp_path / f"{clip}.pt", replace(method().settings, iterations=1, batch=1)
+        train(method(some if clip is None else replace(some, clip=clip)), [shifted()[0]], checkpoint=kept)
+        state = torch.load(kept, weights_only=True)["state"]["optimiser"]
+        moment = torch.cat([weight["exp_avg"].flatten() for weight in state["state"].values()])
+        return state["param_groups"][0]["betas"], moment.norm().item() / (1 - betas[0])
+
+    used, length = adam(None)
+    assert tuple(used) == betas
+    assert adam(length / 3)[1] == pytest.approx(length / 3, rel=1e-3)  # a clip would have been seen
+
+
 @pytest.mark.parametrize("pairs", [20, 80])
 def test_every_method_sees_a_cohort_equally_often(pairs):
     settings = [method.for_cohort(pairs).settings for method in METHODS.values()]
@@ -114,15 +136,19 @@ def test_they_begin_at_identity(method, largest):
     assert there.abs().max() <= largest
 
 
-def test_local_correlation_is_the_published_one():
+def published_correlation(one, other):
     """By convolutions with ones and sums, as all three were released."""
-    one, other = randn(1, 1, 12, 13, 14), randn(1, 1, 12, 13, 14, seed=1)
-    ones = torch.ones(1, 1, 9, 9, 9)
+    ones = torch.ones(1, 1, 9, 9, 9, dtype=one.dtype)
     sums = [F.conv3d(x, ones, padding=4) for x in (one, other, one * one, other * other, one * other)]
     mean_1, mean_2 = sums[0] / 729, sums[1] / 729
     cross = sums[4] - mean_1 * sums[1] - mean_2 * sums[0] + mean_1 * mean_2 * 729
     variances = [sums[2 + n] - 2 * m * sums[n] + m * m * 729 for n, m in enumerate((mean_1, mean_2))]
-    expected = cross * cross / (variances[0] * variances[1] + 1e-5)
+    return cross * cross / (variances[0] * variances[1] + 1e-5)
+
+
+def test_local_correlation_is_the_published_one():
+    one, other = randn(1, 1, 12, 13, 14), randn(1, 1, 12, 13, 14, seed=1)
+    expected = published_correlation(one, other)
     torch.testing.assert_close(losses.local_correlation(one, other), expected, rtol=1e-3, atol=1e-5)
 
 
@@ -139,15 +165,81 @@ def test_squared_gradient_of_a_ramp():
     assert losses.squared_gradient(ramp).item() == pytest.approx(0.6**2 / 9)  # one of three components and directions
 
 
-@pytest.mark.parametrize("method", RIVALS, ids=lambda m: m.name)
-def test_the_loss_is_the_published_sum(method):
-    method = method()
-    terms = method.losses(moved_off_zero(method.network()), batch()).terms
-    if isinstance(method, VoxelMorph):
-        expected = terms["similarity"] + terms["smoothness"]
-    else:
-        expected = terms["diffusion"] + 20 * terms["similarity"] + 20 * terms["smoothness"]
-    torch.testing.assert_close(terms["total"], expected)
+def warped_into_zeros(images, displacement):
+    """Each picture at x + u(x), in [0, 1] and with zeros beyond its border."""
+    index = np.stack(np.meshgrid(*(np.arange(n) for n in images.shape[2:]), indexing="ij"))
+    warped = [
+        map_coordinates((image[0].double().numpy() + 1) / 2, index + u.flip(0).numpy(), order=1, mode="grid-constant")
+        for image, u in zip(images, displacement, strict=True)
+    ]
+    return torch.from_numpy(np.stack(warped))[:, None]
+
+
+def published_smoothness(field):
+    """Squared forward differences: the mean along each direction, and then over the three."""
+    steps = (
+        field[:, :, 1:] - field[:, :, :-1],
+        field[:, :, :, 1:] - field[:, :, :, :-1],
+        field[..., 1:] - field[..., :-1],
+    )
+    return sum((step**2).mean() for step in steps) / 3
+
+
+def noise_in(noised, fixed, time):
+    """The noise that was added at these times, under betas that rise from 1e-6 to 1e-2 in 2000 steps."""
+    kept = torch.cumprod(1 - torch.linspace(1e-6, 1e-2, 2000, dtype=torch.float64), dim=0)[time].view(-1, 1, 1, 1, 1)
+    return (noised.double() - kept.sqrt() * fixed.double()) / (1 - kept).sqrt()
+
+
+def across_the_border():
+    """A displacement that differs from voxel to voxel and leaves the picture here and there."""
+    return F.avg_pool3d(randn(2, 3, 20, 20, 20, seed=2), 5, stride=1) * 20
+
+
+def assert_terms(found, **expected):
+    expected = {name: value.float() for name, value in expected.items()}
+    torch.testing.assert_close({name: found[name] for name in expected}, expected, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", [DiffuseMorph, FSDiffReg], ids=lambda m: m.name)
+def test_the_loss_of_a_diffusion_network_is_the_published_sum(method):
+    given, score, displacement = batch(), randn(2, 1, 16, 16, 16, seed=3), across_the_border()
+    seen = []
+
+    def network(*pictures):
+        seen.extend(pictures)
+        return diffusemorph.Prediction(score, displacement)
+
+    torch.manual_seed(0)
+    terms = method().losses(network, given).terms
+    assert torch.equal(seen[0], given.moving)
+    assert torch.equal(seen[1], given.fixed)
+    agreement = published_correlation(warped_into_zeros(given.moving, displacement), (given.fixed.double() + 1) / 2)
+    if method is FSDiffReg:
+        agreement = agreement / (1 + torch.exp(-score))
+    similarity, smoothness = -agreement.mean(), published_smoothness(displacement)
+    diffusion = ((score - noise_in(seen[2], given.fixed, seen[3])) ** 2).mean()
+    total = diffusion + 20 * similarity + 20 * smoothness
+    assert_terms(terms, similarity=similarity, smoothness=smoothness, diffusion=diffusion, total=total)
+
+
+def test_the_loss_of_voxelmorph_is_the_published_sum():
+    """The velocity is halved and integrated in seven steps; its gradient counts as often as its grid is coarser."""
+    given, velocity = batch(), across_the_border()
+    seen = []
+
+    def network(*pictures):
+        seen.extend(pictures)
+        return voxelmorph.Prediction(velocity)
+
+    terms = VoxelMorph().losses(network, given).terms
+    assert torch.equal(seen[0], (given.moving + 1) / 2)
+    assert torch.equal(seen[1], (given.fixed + 1) / 2)
+    halved = F.interpolate(velocity, size=(8, 8, 8), mode="trilinear", align_corners=True) * 7 / 15
+    warped = warped_into_zeros(given.moving, resize(integrate(halved, 7), (16, 16, 16)))
+    similarity = -published_correlation(warped, (given.fixed.double() + 1) / 2).mean()
+    smoothness = 2 * published_smoothness(halved)
+    assert_terms(terms, similarity=similarity, smoothness=smoothness, total=similarity + smoothness)
 
 
 def test_what_is_not_valid_is_not_compared():
