@@ -100,6 +100,14 @@ def test_pictures_with_nothing_in_common_stay_where_they_are():
     assert length(fit(one, other, iterations=25).displacement).mean() < 0.5
 
 
+def test_smooth_pictures_with_nothing_in_common_drift_less_than_their_loss_would_have_them():
+    """Equation 17 lets a whole picture slide towards whatever looks a little more alike; its length holds it back."""
+    noise = (gaussian_filter(np.random.default_rng(seed).standard_normal(SHAPE), 2) for seed in (1, 2))
+    one, other = ((x / np.abs(x).max()).astype(np.float32) for x in noise)
+    held, free = fit(one, other, iterations=15), fit(one, other, iterations=15, lambda_rest=0.0)
+    assert length(held.displacement).mean() < 0.75 * length(free.displacement).mean()
+
+
 def test_pictures_without_features_stay_where_they_are():
     flat = np.full(SHAPE, 0.2, np.float32)
     assert length(fit(flat, flat, iterations=10).displacement).mean() < 0.05
