@@ -102,6 +102,19 @@ def test_every_command_begins_at_the_same_start(pair, initial):
     assert places[0] == pytest.approx(places[1], abs=1e-9)
 
 
+def test_a_pair_has_an_mr_without_its_bias_field(pair):
+    def spread(mr, plain, valid):
+        return np.log(mr.array[valid] / plain.array[valid]).std()
+
+    grid = pair.mr.grid
+    j, i = np.linspace(-1, 1, grid.shape[1])[:, None], np.linspace(-1, 1, grid.shape[2])
+    plain = Volume((200 + 15 * pair.mr.array).astype(np.float32), grid)
+    biased = Volume((plain.array * np.exp(0.3 * j**2 + 0.25 * i)).astype(np.float32), grid)
+    found = pair_up(biased, pair.us, preset="fast")
+    before, ideal = (mr.smoothed_for(found.mr.grid).resampled(found.mr.grid) for mr in (biased, plain))
+    assert spread(found.mr, ideal, found.valid) < 0.6 * spread(before, ideal, found.valid)
+
+
 def test_a_network_that_diverged_is_refused_and_not_taken_for_a_deformation(pair):
     method = VoxelMorph()
     part = method.part(method.network())
