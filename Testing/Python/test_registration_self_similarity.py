@@ -15,7 +15,13 @@ from MR2USProLib.registration.comparison import Comparison
 from MR2USProLib.registration.deformation import compose, jacobian_determinant
 from MR2USProLib.registration.mind import self_similarity
 from MR2USProLib.registration.pair import Images
-from MR2USProLib.registration.self_similarity import register_by_self_similarity
+from MR2USProLib.registration.self_similarity import (
+    LEAST_AGREEMENT,
+    MOST_DISAGREEMENT_MM,
+    _distance_mm,
+    _halves,
+    register_by_self_similarity,
+)
 from MR2USProLib.registration.smooth_flow import POWERS, SmoothFlow
 from registration_pair import pulled
 
@@ -24,10 +30,10 @@ SIZE_MM = np.array([43.5, 43.5, 38.0])
 INNER = np.s_[4:-4, 6:-6, 6:-6]
 
 
-def tissue(seed=0):
+def tissue(seed=0, shape=SHAPE, spacing_mm=SPACING_MM):
     """Patches some 4 mm wide that are dark or bright, with a rim between them."""
-    noise = np.random.default_rng(seed).standard_normal(SHAPE)
-    blobs = gaussian_filter(noise, np.array([3.5, 3.5, 3.5]) / SPACING_MM[::-1], mode="wrap")
+    noise = np.random.default_rng(seed).standard_normal(shape)
+    blobs = gaussian_filter(noise, np.array([3.5, 3.5, 3.5]) / spacing_mm[::-1], mode="wrap")
     return np.tanh(3 * blobs / blobs.std()).astype(np.float32)
 
 
@@ -43,14 +49,25 @@ def turned(degrees=(2.0, -4.0, 6.0), shift_mm=(2.0, -1.5, 1.0)):
 
 def echo(picture, seed=1):
     """The same tissue in another modality: dark for bright, unevenly lit, with noise."""
-    k = np.linspace(0.6, 1.4, SHAPE[1])[None, :, None]
-    noise = np.random.default_rng(seed).standard_normal(SHAPE)
+    k = np.linspace(0.6, 1.4, picture.shape[1])[None, :, None]
+    noise = np.random.default_rng(seed).standard_normal(picture.shape)
     return (50 - 20 * k * picture + 3 * noise).astype(np.float32)
 
 
 def pair(truth, seed=0):
     moving = tissue(seed)
     return Images(moving, echo(pulled(moving, truth)), np.ones(SHAPE, bool), SPACING_MM)
+
+
+def torn(apart_mm, shape=SHAPE, spacing_mm=SPACING_MM):
+    """A pair of which the white blocks of a chessboard moved one way, and the black ones as far the other way."""
+    moving = tissue(shape=shape, spacing_mm=spacing_mm)
+    one, other = (
+        pulled(moving, np.broadcast_to(sign * np.array(apart_mm) / 2 / spacing_mm, (*shape, 3))) for sign in (1, -1)
+    )
+    steps = np.array(spacing_mm[::-1]).reshape(3, 1, 1, 1)
+    white = (np.indices(shape) * steps // 10).sum(axis=0) % 2 == 1
+    return Images(moving, echo(np.where(white, one, other)), np.ones(shape, bool), spacing_mm)
 
 
 def off_mm(found, truth):
@@ -134,6 +151,8 @@ def test_a_turn_and_a_bend_are_found_across_modalities(followed):
     assert found.structure.agreement > 0.5
     assert found.structure.disagreement_mm < 1
     assert off_mm(found.displacement, truth) < 0.5
+    assert found.uncertainty_mm.shape == SHAPE
+    assert 1 <= found.uncertainty_mm.min() < found.uncertainty_mm[INNER].mean() < 3
     for losses in (found.history["coarse structure"], found.history["fine structure"]):
         assert len(losses) > 1
         assert losses == sorted(losses, reverse=True)
@@ -166,6 +185,57 @@ def test_pictures_with_other_structure_are_not_moved():
     assert not found.displacement.any()
     assert not found.inverse.any()
     assert found.uncertainty_mm is None
+
+
+def test_halves_are_the_two_colours_of_a_chessboard_in_mm():
+    flow = SmoothFlow((25, 31, 41), (1.0, 2.0, 2.5))
+    white, black = (half[0, 0].numpy() for half in _halves(flow))
+    np.testing.assert_array_equal(white + black, np.ones(flow.shape))
+    np.testing.assert_array_equal(white * black, np.zeros(flow.shape))
+    assert white.mean() == pytest.approx(0.5, abs=0.05)
+    for axis, block in enumerate((4, 5, 10)):  # voxels that are 10 mm
+        here, there = (np.take(white, range(*ends), axis) for ends in ((0, block), (block, 2 * block)))
+        np.testing.assert_array_equal(here, 1 - there)
+
+
+def test_halves_that_moved_apart_are_not_followed_although_the_pictures_agree():
+    found = register_by_self_similarity(torn((4.0, 4.0, 4.0)))
+    assert found.structure.agreement > LEAST_AGREEMENT
+    assert found.structure.disagreement_mm > MOST_DISAGREEMENT_MM
+    assert not found.structure.followed
+    assert not found.displacement.any()
+    assert not found.inverse.any()
+    assert found.uncertainty_mm is None
+
+
+def test_pictures_that_hardly_agree_are_not_followed_although_their_halves_do():
+    """Under much noise the coarse structure is still the same; what the fine one shows is the noise."""
+    images, (one, other) = pair(turned()), np.random.default_rng(5).standard_normal((2, *SHAPE))
+    noisy = [(images.moving + one).astype(np.float32), (images.fixed + 20 * other).astype(np.float32)]
+    found = register_by_self_similarity(Images(*noisy, images.valid, SPACING_MM))
+    assert 0 < found.structure.agreement < LEAST_AGREEMENT
+    assert found.structure.disagreement_mm < MOST_DISAGREEMENT_MM
+    assert not found.structure.followed
+    assert not found.displacement.any()
+    assert not found.inverse.any()
+    assert found.uncertainty_mm is None
+
+
+def test_motions_are_apart_by_mm_along_every_axis():
+    flow = SmoothFlow((7, 9, 8), (1.0, 2.0, 3.5))
+    one, other = np.zeros((2, 3, POWERS))
+    one[:, 0], other[:, 0] = (3.0, -2.0, 1.0), (1.0, 1.0, -5.0)
+    np.testing.assert_allclose(_distance_mm(flow, one, other), np.full(flow.shape, 7.0), rtol=1e-5)
+
+
+def test_the_expected_error_is_larger_where_the_halves_disagree_more():
+    images = torn((2.0, 2.0, 2.0), (14, 18, 20), (2.0, 2.5, 3.0))  # compared voxel by voxel: it is coarse enough
+    found = register_by_self_similarity(images)
+    assert found.structure.followed
+    assert found.structure.disagreement_mm > 0.3
+    apart_mm = np.sqrt(np.square(found.uncertainty_mm, dtype=np.float64) - 1) / 2.3
+    assert apart_mm[3:-3, 4:-4, 5:-5].mean() == pytest.approx(found.structure.disagreement_mm, rel=1e-3)
+    assert np.ptp(apart_mm) > found.structure.disagreement_mm
 
 
 def test_what_is_not_valid_does_not_matter():
