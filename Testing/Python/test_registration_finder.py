@@ -5,10 +5,12 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import torch
 
 from MR2USProLib.errors import InputError
+from MR2USProLib.registration import gland_network_training
 from MR2USProLib.registration.boxes import Box, centred
-from MR2USProLib.registration.finder import WELL_LAID, Picture, find, sides_of
+from MR2USProLib.registration.finder import WELL_LAID, Picture, Sides, find, sides_of, stretched
 from MR2USProLib.registration.finder_training import (
     BoxedPair,
     from_part,
@@ -17,8 +19,8 @@ from MR2USProLib.registration.finder_training import (
     serves,
     to_part,
 )
-from MR2USProLib.registration.gland_network import both_looks, centre_seen
-from MR2USProLib.registration.gland_network_training import learn_gland
+from MR2USProLib.registration.gland_network import LARGEST_STEP_MM, GlandSight, both_looks, centre_seen
+from MR2USProLib.registration.gland_network_training import MOST_WEIGHT, learn_gland
 from MR2USProLib.volume import Grid, Volume
 from MR2USProLib.weights import Part, Weights, read_weights, write_weights
 
@@ -29,7 +31,7 @@ def world(shape=(34, 40, 36), origin=(-55.0, -60.0, -50.0)):
     return Grid(shape, (3.0, 3.0, 3.0), origin, np.eye(3))
 
 
-def anatomy(rng, tilt_deg=TILT_DEG):
+def anatomy(rng, tilt_deg=TILT_DEG, mr_growth=(1.0, 1.0, 1.0)):
     """A gland with a bright zone behind it, seen by two devices: the MR tilted about x, with other grey levels."""
     grid = world()
     points = grid.points()
@@ -38,7 +40,8 @@ def anatomy(rng, tilt_deg=TILT_DEG):
     angle = np.deg2rad(tilt_deg)
     turn = np.array([[1, 0, 0], [0, np.cos(angle), -np.sin(angle)], [0, np.sin(angle), np.cos(angle)]])
     images, boxes = [], []
-    for n, (place, rotation) in enumerate(zip(places, (turn, np.eye(3)), strict=True)):
+    sizes = half * mr_growth, half
+    for n, (place, rotation, half) in enumerate(zip(places, (turn, np.eye(3)), sizes, strict=True)):
         local = (points - place) @ rotation / half
         distance = 1 - np.sqrt((local**2).sum(axis=-1))
         inside = 1 / (1 + np.exp(-distance * 14))
@@ -66,9 +69,9 @@ def learned(seeds):
     return learn_finder([BoxedPair.of(*drawn_pair(seed)[0]) for seed in seeds], iterations=40)
 
 
-def drawn_pair(seed):
+def drawn_pair(seed, **changes):
     rng = np.random.default_rng(seed)
-    (mr, us), exact = anatomy(rng)
+    (mr, us), exact = anatomy(rng, **changes)
     return Drawn(mr, us, *(box.drawn(rng) for box in exact)), exact
 
 
@@ -121,6 +124,57 @@ def test_the_gland_is_seen_in_the_mr_and_followed_as_far_as_it_is_trusted(finder
     assert centre_seen(finder.gland.networks[0], both_looks(picture, at, mirrored, 0), 0) == pytest.approx(
         mirrored @ centre_seen(finder.gland.networks[0], both_looks(picture, at, np.eye(3), 0), 0), abs=1e-3
     )
+
+
+class Bright(torch.nn.Module):
+    """Takes for the gland what is bright."""
+
+    def forward(self, looks):
+        return 40 * (looks - 0.5)
+
+
+def ball(centre_mm):
+    """A picture of nothing else than a ball of 15 mm."""
+    radius = np.linalg.norm(world().points() - centre_mm, axis=-1)
+    image = 1 / (1 + np.exp(radius - 15))
+    return Picture(Volume(image.astype(np.float32), world()), Box(np.full(3, -45.0), np.full(3, 45.0)))
+
+
+def test_what_networks_are_off_by_on_average_is_taken_back():
+    """All of them see the gland beside its middle: their step is away from where they see it."""
+    bias, axes = np.array([1.5, -1.0, 0.5]), np.eye(3)
+    sight = GlandSight([Bright()], bias, 0.25)
+    middle = np.array([4.0, -3.0, 2.0])
+    assert sight.step(ball(middle), middle, axes, 0) == pytest.approx(-0.25 * bias, abs=0.05)
+    assert sight.step(ball(middle + bias), middle, axes, 0) == pytest.approx(0, abs=0.05)
+    far = sight.step(ball(middle + 8), middle, axes, 0)
+    assert far == pytest.approx(np.full(3, 0.25 * LARGEST_STEP_MM))
+
+
+def test_drawn_middles_teach_what_networks_are_off_by(monkeypatch):
+    monkeypatch.setattr(gland_network_training, "_learned", lambda *given: Bright())
+    rng, bias, half = np.random.default_rng(0), np.array([1.5, -1.0, 0.5]), np.full(3, 15.0)
+    middles = rng.normal(0, 3, (9, 3))
+    sides = [Sides(middle - half, middle + half) for middle in middles]
+    sight = learn_gland([ball(middle + bias) for middle in middles], sides, 0)
+    assert sight.bias == pytest.approx(bias, abs=0.1)
+    assert sight.weight == MOST_WEIGHT  # they are all off alike
+    assert sight.step(ball(middles[0]), middles[0], np.eye(3), 0) == pytest.approx(-MOST_WEIGHT * bias, abs=0.05)
+
+
+def test_half_of_a_difference_in_size_is_followed_from_the_trus_to_the_mr(finder):
+    assert stretched(np.array([24.0, 30.0, 20.0]), np.array([20.0, 30.0, 24.0])) == pytest.approx(
+        [np.sqrt(1.2), 1, np.sqrt(1 / 1.2)]
+    )
+    pair, _ = drawn_pair(700, mr_growth=(1.2, 1.2, 1.2))
+    found = find(finder, pair.mr, pair.us, centred(pair.mr_box, pair.us_box), pair.us_box, pair.mr_box)
+    assert found.recognised
+    assert not found.kept
+    upright = np.array([1.0, *2 * [np.cos(np.deg2rad(finder.tilt_deg))]])  # the tilt is about the first axis
+    diagonal = np.diag(np.reshape(found.transform.GetMatrix(), (3, 3)))
+    grown = np.diag(found.glands.mr.axes_mm) / np.diag(found.glands.us.axes_mm)
+    assert grown == pytest.approx(np.full(3, 1.2), abs=0.12)
+    assert diagonal / upright == pytest.approx(np.sqrt(grown), abs=1e-6)
 
 
 def test_a_network_that_saw_nothing_is_not_followed():
