@@ -291,6 +291,56 @@ def test_pictures_hold_a_field_across_edges_and_where_there_is_texture():
     assert found[4:-4, 4:-4, 28:].min() > 0.9 * free
 
 
+class AlongOneAxis(AnatomyAware):
+    """The network's displacement, of which a single component is left."""
+
+    def __init__(self, settings, axis):
+        super().__init__(settings)
+        self.axis = axis
+
+    def displacement(self, *given):
+        return super().displacement(*given) * (torch.arange(3) == self.axis).view(1, 3, 1, 1, 1)
+
+
+@pytest.mark.parametrize("axis", range(3))
+def test_a_spread_along_an_axis_is_measured_by_the_voxels_along_it(axis):
+    images, _ = shifted(spacing_mm=(1.0, 1.0, 1.0))
+    trained = replace(train(small(iterations=3), [images]), method=AlongOneAxis(SMALL, axis))
+    spacing = (2.0, 3.0, 5.0)
+    one, other = (spread_mm(trained, replace(images, spacing_mm=s)) for s in ((1.0, 1.0, 1.0), spacing))
+    assert one[INNER].min() > 0
+    np.testing.assert_allclose(other, spacing[axis] * one, rtol=1e-4)
+
+
+@pytest.mark.parametrize("axis", range(3))
+def test_the_slope_of_a_picture_is_measured_by_the_voxels_along_it(axis):
+    """A ramp holds the field along its own axis alone, by the square of its slope in mm."""
+    ramp = np.moveaxis(np.broadcast_to(np.linspace(-1, 1, 16), SHAPE), 2, 2 - axis)
+    noise = 0.3 * np.random.default_rng(0).standard_normal(SHAPE)
+
+    def held(spacing_mm):
+        images = Images(ramp.astype(np.float32), (ramp + noise).astype(np.float32), np.ones(SHAPE, bool), spacing_mm)
+        variance = np.square(looseness_mm(images, np.zeros((*SHAPE, 3), np.float32)), dtype=np.float64)
+        return 1 / (variance[INNER] - 2 * PRIOR_MM**2) - 1 / PRIOR_MM**2
+
+    one, other, spacing = held((1.0, 1.0, 1.0)), held((1.5, 2.0, 3.0)), (1.5, 2.0, 3.0)
+    assert one.min() > 1 / PRIOR_MM**2
+    np.testing.assert_allclose(other, one / spacing[axis] ** 2, rtol=1e-3)
+
+
+def test_a_field_is_held_by_what_it_brings_there():
+    shift = np.broadcast_to(np.float32([3.0, -1.5, 0.5]), (*SHAPE, 3))
+    moving = texture()
+    moving[..., 8:] = moving[..., 7:8].mean()  # nothing to hold on to in one half
+    brought = pulled(moving, shift)
+    fixed = (brought + 0.02 * np.random.default_rng(0).standard_normal(SHAPE)).astype(np.float32)
+    valid, spacing = np.ones(SHAPE, bool), (1.0, 1.5, 2.0)
+    found = looseness_mm(Images(moving, fixed, valid, spacing), shift)
+    expected = looseness_mm(Images(brought, fixed, valid, spacing), np.zeros_like(shift))
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+    assert np.abs(found - looseness_mm(Images(moving, fixed, valid, spacing), np.zeros_like(shift))).max() > 1
+
+
 def test_uncertainty_tells_where_a_fit_errs():
     images, truth = shifted((1.5, -1.0, 1.0), spacing_mm=(1.0, 1.0, 1.0))
     flat = images.moving.copy()
