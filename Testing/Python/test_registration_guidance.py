@@ -165,6 +165,23 @@ def test_landmarks_pull_softly_and_what_a_network_found_is_kept_elsewhere(drawn)
     assert np.abs(found.displacement - shift)[0, 0, 0].max() < 0.25 * np.abs(found.displacement - shift).max()
 
 
+def test_a_landmark_that_is_far_off_does_not_drag_its_neighbours():
+    """One that was marked at the wrong place pulls no harder, the farther off it is."""
+    grid = ellipsoid(RADII_MM, spacing_mm=(2.0, 2.0, 2.0)).grid
+    marks = np.array([[0.0, 0, 0], [14, 0, 0], [-14, 0, 0], [0, 14, 0], [0, -14, 0], [0, 0, 14], [0, 0, -14]])
+
+    def moved_mm(off_mm):
+        points = marks + off_mm * (np.arange(len(marks)) == 0)[:, None] * [0.0, 0.6, 0.8]
+        guidance = Guidance(moving_points_mm=points, fixed_points_mm=marks)
+        found = surfaces.led(still(grid), grid, rigid(np.eye(3)), guidance)
+        return np.linalg.norm(transforms.map_points(marks, whole(found, grid, rigid(np.eye(3)))) - marks, axis=1)
+
+    far = moved_mm(30.0)
+    assert far[1:].max() < 1
+    np.testing.assert_allclose(far, moved_mm(15.0), rtol=0.01)
+    assert far[0] > 1.5 * moved_mm(3.0)[0]  # below that distance it is followed the more, the farther off it is
+
+
 def test_cancelling_is_heard():
     gland = ellipsoid(RADII_MM)
     with pytest.raises(Cancelled):
