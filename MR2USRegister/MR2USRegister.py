@@ -221,14 +221,15 @@ class MR2USRegisterLogic(ScriptedLoadableModuleLogic):
         """Copies of targets where the deformation puts them in the TRUS; copies of an earlier call are overwritten.
 
         Args:
-            nodes: points, lines, curves, planes and segmentations drawn on the MR, where it is seen now.
+            nodes: points, lines, curves, planes and segmentations drawn on the MR; what is under no transform has its
+                places in the MR's own coordinates, wherever the start shows it.
             deformation: of :meth:`register`.
 
         Raises:
-            InputError: a node is empty, no target, or was itself carried.
+            InputError: a node is empty, no target, was itself carried, or lies outside the MR.
         """
         for node in nodes:  # all of them first, so that either all are carried or none
-            carrying.check(node)
+            carrying.check(node, deformation)
         return [carrying.carry(node, deformation) for node in nodes]
 
 

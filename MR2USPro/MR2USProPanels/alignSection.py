@@ -66,7 +66,7 @@ class AlignSection(Section):
 
     def setCase(self, case: Case | None) -> None:
         """Show another case; the MR of the old one goes back to where its file puts it."""
-        if self.case is not None and (case is None or case.parameterNode is not self.case.parameterNode):
+        if self.case is not None and not self.shows(case):
             startPose.attach(self.case, False)
             self._new = []
         self._shown = None

@@ -46,12 +46,15 @@ class Target:
     shift: float
 
 
-def check(node: Any) -> None:
-    """See that a node can be carried.
+def check(node: Any, deformation: Any) -> None:
+    """See that a node can be carried: it is a target, and lies in the MR of the deformation, each part by its middle.
 
     Raises:
-        InputError: the node is no target, is empty, or was itself carried.
+        InputError: the node is no target, is empty, was itself carried, or lies outside the MR, and so was drawn on
+            something else, or while the MR was somewhere else.
     """
+    from MR2USProLib import mrml
+
     if not any(node.IsA(kind) for kind in KINDS):
         raise InputError(
             _("{name} cannot be carried: choose points, lines, curves, planes or segmentations.").format(
@@ -64,16 +67,6 @@ def check(node: Any) -> None:
         )
     if not _parts(node):
         raise InputError(_("{name} is empty: draw it on the MR first.").format(name=node.GetName()))
-
-
-def checkInside(node: Any, deformation: Any) -> None:
-    """See that a target lies in the MR of a deformation; any part of it, by its middle.
-
-    Raises:
-        InputError: it does not, and so was drawn on something else, or while the MR was somewhere else.
-    """
-    from MR2USProLib import mrml
-
     mr = deformation.GetNodeReference(slicer.vtkMRMLTransformNode.GetMovingNodeReferenceRole())
     if mr is None:
         return
@@ -90,11 +83,7 @@ def carry(node: Any, deformation: Any) -> Any:
     The node lies in the MR where both lie in the world, whatever transforms they are under. Only the start is left out,
     under which the MR is put to be shown: what is under no transform has its places in the MR's own coordinates. The
     node itself is hidden: seen over the TRUS, it would point to the wrong place.
-
-    Raises:
-        InputError: it lies outside the MR.
     """
-    checkInside(node, deformation)
     copy = carriedFrom(node)
     if copy is None:
         copy = slicer.mrmlScene.AddNewNodeByClass(node.GetClassName())

@@ -24,7 +24,7 @@ from slicer import (
 )
 from slicer.parameterNodeWrapper import Choice, Default, WithinRange, parameterNodeWrapper
 
-from .sceneNodes import removeNodes
+from .sceneNodes import referenced, removeNodes
 
 ATTRIBUTE = "MR2USPro.Case"
 CURRENT = "MR2USPro.Current"
@@ -196,9 +196,7 @@ def nodesOf(case: Case) -> list[Any]:
 
 def _referred(node: Any) -> Iterator[Any]:
     for role in (node.GetNthNodeReferenceRole(n) for n in range(node.GetNumberOfNodeReferenceRoles())):
-        for n in range(node.GetNumberOfNodeReferences(role)):
-            referred = node.GetNthNodeReference(role, n)
-            if referred is not None:
-                yield referred
-                if referred.IsA("vtkMRMLPlotChartNode") or referred.IsA("vtkMRMLPlotSeriesNode"):
-                    yield from _referred(referred)
+        for referred in referenced(node, role):
+            yield referred
+            if referred.IsA("vtkMRMLPlotChartNode") or referred.IsA("vtkMRMLPlotSeriesNode"):
+                yield from _referred(referred)

@@ -29,7 +29,7 @@ class ExportSection(Section):
 
     def setCase(self, case: Case | None) -> None:
         """Show another case, of which nothing was written yet."""
-        if case is not None and (self.case is None or case.parameterNode is not self.case.parameterNode):
+        if case is not None and not self.shows(case):
             self._folder, self.ui.exportedLabel.text = None, ""
             self.ui.exportPathEdit.currentPath = ""  # another patient's files may lie there
         super().setCase(case)

@@ -19,6 +19,8 @@ from .registered import areTargetsCarried, isOutdated
 from .targetsSection import targetsOf
 
 Writer = Callable[[Any, Path], None]
+Files = tuple[tuple[str, str, Writer], ...]
+"""Name of each file, field of the case, what writes it."""
 SCENE = "case.mrb"
 
 
@@ -34,14 +36,14 @@ def _writeText(node: Any, path: Path) -> None:
     path.write_text(node.GetText(), "utf-8")
 
 
-RECONSTRUCTED: tuple[tuple[str, str, Writer], ...] = (
+RECONSTRUCTED: Files = (
     ("sagittal_map.nrrd", "map", _writeVolume),
     ("positions.csv", "positions", mrml.write_table),
     ("trus_sparse.nrrd", "sparse", _writeVolume),
     ("trus_measured.nrrd", "measured", _writeVolume),
     ("trus.nrrd", "trus", _writeVolume),
 )
-REGISTERED: tuple[tuple[str, str, Writer], ...] = (
+REGISTERED: Files = (
     ("mr_on_trus.nrrd", "warped", _writeVolume),
     ("mr_to_trus.h5", "deformation", mrml.write_node),
     ("displacement.nrrd", "deformation", _writeDisplacement),
@@ -51,9 +53,9 @@ REGISTERED: tuple[tuple[str, str, Writer], ...] = (
     ("metrics.csv", "metrics", mrml.write_table),
     ("report.html", "report", _writeText),
 )
-CARRIED: tuple[tuple[str, str, Writer], ...] = (("targets.csv", "targetTable", mrml.write_table),)
-"""Name of the file, field of the case, what writes it."""
-FILES = (*RECONSTRUCTED, *REGISTERED, *CARRIED)
+TARGETS = "targets.csv"
+NAMES = (*(name for name, *_rest in (*RECONSTRUCTED, *REGISTERED)), TARGETS)
+"""Of all files but the targets themselves, of which there may be any number."""
 
 
 def exportable(case: Case) -> dict[str, tuple[Any, Writer]]:
@@ -62,13 +64,15 @@ def exportable(case: Case) -> dict[str, tuple[Any, Writer]]:
     What a later step has overtaken is left out: see :func:`leftOut`.
     """
     found: dict[str, tuple[Any, Writer]] = {}
-    for name, field, write in _files(case):
+    for name, field, write in (*RECONSTRUCTED, *(() if isOutdated(case) else REGISTERED)):
         node = getattr(case, field)
         if node is not None:
             found[name] = (node, write)
-    for n, node in enumerate(_carried(case)):
-        suffix = "seg.nrrd" if node.IsA("vtkMRMLSegmentationNode") else "mrk.json"
-        found[f"target_{n + 1}_on_trus.{suffix}"] = (node, mrml.write_node)
+    if areTargetsCarried(case):
+        found[TARGETS] = (case.targetTable, mrml.write_table)
+        for n, node in enumerate(_carried(case)):
+            suffix = "seg.nrrd" if node.IsA("vtkMRMLSegmentationNode") else "mrk.json"
+            found[f"target_{n + 1}_on_trus.{suffix}"] = (node, mrml.write_node)
     return found
 
 
@@ -83,7 +87,7 @@ def leftOut(case: Case) -> str:
 
 def holdsExport(folder: Path) -> bool:
     """Whether something that was exported lies in a folder."""
-    return any((folder / name).exists() for name, *_rest in FILES) or any(_targetFiles(folder))
+    return any((folder / name).exists() for name in (*NAMES, *_targetFiles(folder)))
 
 
 def export(case: Case, folder: Path, scene: bool) -> list[Path]:
@@ -103,7 +107,7 @@ def export(case: Case, folder: Path, scene: bool) -> list[Path]:
     contents = exportable(case)
     if not contents:
         raise InputError(_("This case has no results yet: reconstruct or register first."))
-    with staged(folder, [*(name for name, *_rest in FILES), *_targetFiles(folder)]) as staging:
+    with staged(folder, [*NAMES, *_targetFiles(folder)]) as staging:
         for name, (node, write) in contents.items():
             write(node, staging / name)
         if scene and not slicer.util.saveScene(str(staging / SCENE)):
@@ -111,22 +115,12 @@ def export(case: Case, folder: Path, scene: bool) -> list[Path]:
     return [folder / name for name in (*contents, *([SCENE] if scene else []))]
 
 
-def _files(case: Case) -> Iterator[tuple[str, str, Writer]]:
-    yield from RECONSTRUCTED
-    if not isOutdated(case):
-        yield from REGISTERED
-    if areTargetsCarried(case):
-        yield from CARRIED
-
-
 def _targetFiles(folder: Path) -> list[str]:
-    """Names of the targets in a folder, of which there may be any number."""
+    """Names of the targets in a folder."""
     return [path.name for suffix in ("seg.nrrd", "mrk.json") for path in folder.glob(f"target_*_on_trus.{suffix}")]
 
 
 def _carried(case: Case) -> Iterator[Any]:
-    if not areTargetsCarried(case):
-        return
     for target in targetsOf(case):
         copy = carriedFrom(target)
         if copy is not None:

@@ -66,7 +66,7 @@ class ReviewSection(Section):
 
     def setCase(self, case: Case | None) -> None:
         """Show another case."""
-        if self.case is not None and (case is None or case.parameterNode is not self.case.parameterNode):
+        if self.case is not None and not self.shows(case):
             self._leave(self.case)
         super().setCase(case)
 

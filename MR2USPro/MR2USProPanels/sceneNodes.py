@@ -1,10 +1,16 @@
-"""Nodes leave the scene with what belongs to them alone."""
+"""What nodes refer to, and how they leave the scene with what belongs to them alone."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import slicer
+
+
+def referenced(node: Any, role: str) -> list[Any]:
+    """The nodes that another one refers to in a role, but for those that are gone."""
+    found = (node.GetNthNodeReference(role, n) for n in range(node.GetNumberOfNodeReferences(role)))
+    return [other for other in found if other is not None]
 
 
 def removeNodes(*nodes: Any) -> None:

@@ -61,6 +61,10 @@ class Section:
             self._nodeTag = case.parameterNode.AddObserver(vtk.vtkCommand.ModifiedEvent, self.changed)
         self._refreshNow()
 
+    def shows(self, case: Case | None) -> bool:
+        """Whether this case is the one that is shown."""
+        return case is not None and self.case is not None and case.parameterNode is self.case.parameterNode
+
     def changed(self, *_: Any) -> None:
         """Have the section brought up to date soon."""
         self._refreshing.start()

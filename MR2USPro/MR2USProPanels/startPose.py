@@ -11,6 +11,7 @@ from MR2USProLib.errors import InputError
 from .aligning import computeStart
 from .case import Case, nodesOf
 from .pairing import isEmpty, marked, pointsNeed
+from .sceneNodes import referenced
 from .targetsSection import targetsOf
 
 DRAWN = "drawnOnMr"
@@ -170,6 +171,4 @@ def adoptTransform(case: Case) -> None:
 def _onMr(case: Case) -> list[Any]:
     """The MR, and all that the case knows to be drawn on it."""
     nodes = (case.mr, case.mrBox, case.mrLandmarks, case.mrGland, case.mrMarks, case.mrSegmentation)
-    parameters = case.parameterNode
-    drawn = (parameters.GetNthNodeReference(DRAWN, n) for n in range(parameters.GetNumberOfNodeReferences(DRAWN)))
-    return [node for node in (*nodes, *drawn, *targetsOf(case)) if node is not None]
+    return [*(node for node in nodes if node is not None), *referenced(case.parameterNode, DRAWN), *targetsOf(case)]

@@ -12,6 +12,7 @@ from slicer.i18n import tr as _
 from . import carrying, sliceLayers
 from .case import Case
 from .registered import STALE, areTargetsCarried, isOutdated
+from .sceneNodes import referenced
 from .section import Section
 from .telling import told
 
@@ -110,9 +111,6 @@ class TargetsSection(Section):
         assert case is not None
         with told(_("The targets could not be carried.")):
             nodes = self._targets()
-            for node in nodes:  # all of them first, so that either all are carried or none
-                carrying.check(node)
-                carrying.checkInside(node, case.deformation)
             carried = self.logic.carry(nodes, case.deformation)
             found = [
                 target
@@ -130,9 +128,7 @@ class TargetsSection(Section):
 
 def targetsOf(case: Case) -> list[Any]:
     """The nodes on the MR that a case has chosen as targets."""
-    node = case.parameterNode
-    found = [node.GetNthNodeReference(TARGETS, n) for n in range(node.GetNumberOfNodeReferences(TARGETS))]
-    return [target for target in found if target is not None]
+    return referenced(case.parameterNode, TARGETS)
 
 
 def tableOf(targets: list[carrying.Target], node: Any = None) -> Any:

@@ -59,6 +59,13 @@ def pair(truth, seed=0):
     return Images(moving, echo(pulled(moving, truth)), np.ones(SHAPE, bool), SPACING_MM)
 
 
+def assert_not_followed(found):
+    assert not found.structure.followed
+    assert not found.displacement.any()
+    assert not found.inverse.any()
+    assert found.uncertainty_mm is None
+
+
 def torn(apart_mm, shape=SHAPE, spacing_mm=SPACING_MM):
     """A pair of which the white blocks of a chessboard moved one way, and the black ones as far the other way."""
     moving = tissue(shape=shape, spacing_mm=spacing_mm)
@@ -181,10 +188,7 @@ def test_pictures_with_other_structure_are_not_moved():
     images = Images(tissue(3), echo(tissue(13)), np.ones(SHAPE, bool), SPACING_MM)
     found = register_by_self_similarity(images, progress=progress)
     assert told[-1] == 1
-    assert not found.structure.followed
-    assert not found.displacement.any()
-    assert not found.inverse.any()
-    assert found.uncertainty_mm is None
+    assert_not_followed(found)
 
 
 def test_halves_are_the_two_colours_of_a_chessboard_in_mm():
@@ -202,10 +206,7 @@ def test_halves_that_moved_apart_are_not_followed_although_the_pictures_agree():
     found = register_by_self_similarity(torn((4.0, 4.0, 4.0)))
     assert found.structure.agreement > LEAST_AGREEMENT
     assert found.structure.disagreement_mm > MOST_DISAGREEMENT_MM
-    assert not found.structure.followed
-    assert not found.displacement.any()
-    assert not found.inverse.any()
-    assert found.uncertainty_mm is None
+    assert_not_followed(found)
 
 
 def test_pictures_that_hardly_agree_are_not_followed_although_their_halves_do():
@@ -215,10 +216,7 @@ def test_pictures_that_hardly_agree_are_not_followed_although_their_halves_do():
     found = register_by_self_similarity(Images(*noisy, images.valid, SPACING_MM))
     assert 0 < found.structure.agreement < LEAST_AGREEMENT
     assert found.structure.disagreement_mm < MOST_DISAGREEMENT_MM
-    assert not found.structure.followed
-    assert not found.displacement.any()
-    assert not found.inverse.any()
-    assert found.uncertainty_mm is None
+    assert_not_followed(found)
 
 
 def test_motions_are_apart_by_mm_along_every_axis():

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ..registration.boxes import Box
     from ..registration.finder import Found
     from ..registration.finder_training import BoxedPair
+    from ..registration.quality import Glands
     from ..weights import Part
 
 
@@ -147,9 +148,9 @@ def found_start(case: Started, part: Part | None, *, keep_well_laid: bool = True
 
 
 def _taught_the_own(case: Started) -> bool:
-    from ..registration.finder_training import fingerprint_of, from_part, own_finder
+    from ..registration.finder_training import fingerprint_of, own_finder
 
-    return fingerprint_of(case.mr) in from_part(own_finder()).seen
+    return fingerprint_of(case.mr) in own_finder().settings["seen"]
 
 
 def registered(case: Started, found: Found, preset: pipeline.Preset, device: str, progress: Progress) -> sitk.Transform:
@@ -174,8 +175,10 @@ def registered(case: Started, found: Found, preset: pipeline.Preset, device: str
     ).transform
 
 
-def met_surfaces(case: Started, part: Part | None) -> sitk.Transform:
+def met_surfaces(case: Started, part: Part | None) -> tuple[sitk.Transform, Glands | None]:
     """Where masks of both glands alone bring the MR, fixed to moving points, LPS mm; the masks are the labels' glands.
+
+    With it come both glands as the finder sees them, which knows no mask.
 
     Args:
         case: at its start, which stays where the case has no labels.
@@ -187,7 +190,9 @@ def met_surfaces(case: Started, part: Part | None) -> sitk.Transform:
     from ..registration.guidance import Guidance
 
     if case.mr_labels is None or case.us_labels is None:
-        return case.pair.initial
+        return case.pair.initial, None
     guidance = Guidance(case.mr_labels.gland, case.us_labels.gland)
-    pair = replace(case.pair, initial=guidance.start(found_start(case, part, keep_well_laid=False).transform))
-    return pipeline.register(case.mr, case.us, pair, registration="surfaces", guidance=guidance).transform
+    found = found_start(case, part, keep_well_laid=False)
+    pair = replace(case.pair, initial=guidance.start(found.transform))
+    met = pipeline.register(case.mr, case.us, pair, registration="surfaces", guidance=guidance)
+    return met.transform, found.glands

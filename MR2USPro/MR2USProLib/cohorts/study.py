@@ -280,16 +280,14 @@ class Study:
             at_start, begun = self.reading.whole(case), time.perf_counter()
             part = self._finder(n)
             if method.registration == SURFACES:
-                transform = met_surfaces(at_start, part)
-                seconds = time.perf_counter() - begun
-                glands = self._seen(n, case)
+                transform, glands = met_surfaces(at_start, part)
             else:
                 found = found_start(at_start, part)
                 transform, glands = found.transform, found.glands
                 if method.registration == REGISTER:
                     how = self.plan.preset, self.device, progress.part(0.0, 0.9)
                     transform = registered(at_start, found, *how)
-                seconds = time.perf_counter() - begun
+            seconds = time.perf_counter() - begun
             self._measure(case, str(method), transform, seconds, glands, progress.part(0.9, 1.0))
 
         return work
