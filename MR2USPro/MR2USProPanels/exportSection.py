@@ -23,13 +23,16 @@ class ExportSection(Section):
     def __init__(self, logic: Any) -> None:
         super().__init__("Export", logic)
         self._folder: Path | None = None
+        self._caseNode: Any = None
         self.ui.exportPathEdit.connect("currentPathChanged(QString)", self.changed)
         self.ui.exportButton.connect("clicked(bool)", self._onExport)
         self.ui.openExportButton.connect("clicked(bool)", self._onOpen)
 
     def setCase(self, case: Case | None) -> None:
         """Show another case, of which nothing was written yet."""
-        if case is not None and not self.shows(case):
+        # While the module is left no case is shown, and the one that comes back finds its folder.
+        if case is not None and case.parameterNode is not self._caseNode:
+            self._caseNode = case.parameterNode
             self._folder, self.ui.exportedLabel.text = None, ""
             self.ui.exportPathEdit.currentPath = ""  # another patient's files may lie there
         super().setCase(case)

@@ -77,3 +77,23 @@ def test_the_folder_of_one_case_is_not_offered_for_the_next(exporting, slicerApp
     form.exportPathEdit.currentPath = str(tmp_path)
     exporting.setCase(newCase())
     assert not form.exportPathEdit.currentPath
+
+
+def test_the_folder_of_a_case_is_kept_while_the_module_is_left(exporting, resultCase, slicerApp, tmp_path):
+    from MR2USProPanels.case import newCase
+
+    form = exporting.ui
+    form.exportPathEdit.currentPath = str(tmp_path / "out")
+    slicerApp.process(0.05)
+    form.exportButton.click()
+    written = str(form.exportedLabel.text)
+    exporting.setCase(None)
+    exporting.setCase(resultCase)
+    assert form.exportPathEdit.currentPath == str(tmp_path / "out")
+    assert form.exportedLabel.text == written
+    form.exportButton.click()
+    assert not slicerApp.messages  # its own export is still known as such
+    exporting.setCase(None)
+    exporting.setCase(newCase())
+    assert not form.exportPathEdit.currentPath
+    assert not form.exportedLabel.text
