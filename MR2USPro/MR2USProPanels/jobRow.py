@@ -43,7 +43,7 @@ class JobRow:
         self._own: Run | None = None
         self._caseNode: Any = None
         self._ownNode: Any = None
-        self._text, self._enabled = _("Run"), False
+        self._text, self._enabled, self._toolTip = _("Run"), False, ""
         self._pressed = 0.0
         runner.watchers.append(self.refresh)
         self.ui.runButton.connect("clicked(bool)", self._onButton)
@@ -52,8 +52,7 @@ class JobRow:
 
     def offer(self, text: str, enabled: bool, toolTip: str = "") -> None:
         """Say what the button does, or what is missing before it can do it."""
-        self._text, self._enabled = text, enabled
-        self.ui.runButton.toolTip = toolTip or text
+        self._text, self._enabled, self._toolTip = text, enabled, toolTip or text
         self.refresh()
 
     def tell(self, message: str) -> None:
@@ -103,6 +102,7 @@ class JobRow:
         else:
             button.text = self._others() if busy else self._text
             button.enabled = self._enabled and not busy
+            button.toolTip = button.text if busy else self._toolTip  # where the name of a case may be too long for it
         self.ui.progressBar.visible = own
         if self._own is not None and here:
             self._show(self._own)
@@ -114,7 +114,7 @@ class JobRow:
         node = self._runner.caseNode
         if node is None or node is self._caseNode:
             return _("Wait for the other job to end, or cancel it")
-        return _("{name} is being worked on: choose it to cancel").format(name=node.GetName())
+        return _("Busy with {name}: choose it to cancel").format(name=node.GetName())
 
     def _show(self, run: Run) -> None:
         if not run.ended:

@@ -57,7 +57,7 @@ def pointsNeed(mrPoints: Any, trusPoints: Any) -> str:
     counts = marked(mrPoints, trusPoints)
     if counts[0] and counts[0] == counts[1]:
         return ""
-    return _("Mark the same places in MR and TRUS ({mr} and {trus} so far)").format(mr=counts[0], trus=counts[1])
+    return _("Mark the same places in both ({mr} and {trus} so far)").format(mr=counts[0], trus=counts[1])
 
 
 def landmarkPairs(

@@ -108,7 +108,7 @@ def test_landmarks_shift_and_turn(registerPanel, pairCase, knownPair, slicerApp)
     pairCase.trusLandmarks.AddControlPoint(*(fixed[2] * FLIP))
     slicerApp.process(0.05)
     np.testing.assert_allclose(matrix_of(pairCase.pose), before)  # one is ahead of the other
-    assert registerPanel.section("Register").need() == "Mark the same places in MR and TRUS (2 and 3 so far)"
+    assert registerPanel.section("Register").need() == "Mark the same places in both (2 and 3 so far)"
     for node, points in (
         (pairCase.trusLandmarks, fixed[3:]),
         (pairCase.mrLandmarks, transforms.map_points(fixed[2:], start)),

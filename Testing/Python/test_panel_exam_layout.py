@@ -1,11 +1,13 @@
 """The guided exam in a narrow panel, and by the keyboard alone."""
 
+import numpy as np
 import pytest
 
 from reconstruct_panel import put_into
 
-CASE, EXAM, STITCH, FILL, ALIGN, REGISTER = range(6)
+CASE, EXAM, STITCH, FILL, ALIGN, REGISTER, REVIEW, TARGETS, EXPORT, ENVIRONMENT = range(10)
 NARROW_PX = 350
+LONG = "T2_tse_tra_320_p2_" * 5 + "is a name that a scanner gives"
 
 
 @pytest.fixture
@@ -27,10 +29,34 @@ def widgets(panel, step):
     return vars(panel.sections[step])["ui"]
 
 
-@pytest.mark.parametrize("step", [STITCH, FILL, REGISTER, -1])
-def test_a_section_fits_a_narrow_panel(panel, slicerApp, step):
+@pytest.mark.parametrize("step", range(CASE, ENVIRONMENT + 1))
+def test_a_section_fits_a_narrow_panel_whatever_its_sentences_name(panel, slicerApp, step):
     for n, button in enumerate(panel.buttons):
-        button.collapsed = n != step % len(panel.buttons)
+        button.collapsed = n != step
+    slicerApp.process(0.1)
+    section = panel.sections[step]
+    for widget in vars(section.ui).values():
+        if widget.className() == "QLabel" and widget.wordWrap:
+            widget.text, widget.visible = LONG, True
+    if section.row is not None:
+        row = section.row.ui
+        row.runButton.text, row.messageLabel.text, row.messageLabel.visible = LONG, LONG, True
+    slicerApp.process(0.1)
+    assert panel.parent.minimumSizeHint.width() <= NARROW_PX
+
+
+@pytest.mark.parametrize("start", ["none", "centers", "boxes", "landmarks", "transform"])
+def test_every_start_fits_a_narrow_panel(panel, slicerApp, start):
+    import slicer
+
+    volumes = [slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", LONG) for _ in range(2)]
+    for volume in volumes:
+        slicer.util.updateVolumeFromArray(volume, np.zeros((4, 4, 4)))
+    section = panel.sections[ALIGN]
+    section.case.mr, section.case.trus = volumes
+    for n, button in enumerate(panel.buttons):
+        button.collapsed = n != ALIGN
+    section._onStart(start)
     slicerApp.process(0.1)
     assert panel.parent.minimumSizeHint.width() <= NARROW_PX
 

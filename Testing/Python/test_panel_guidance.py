@@ -31,7 +31,7 @@ def test_glands_and_points_register_a_pair(registerPanel, posedCase, knownPair, 
     assert run.text == "Choose the other list of points, or none"
     posedCase.trusMarks = markups("TRUS marks", transforms.inverse_points(places[:1], there) * FLIP)
     slicerApp.process(0.1)
-    assert run.text == "Mark the same places in MR and TRUS (2 and 1 so far)"
+    assert run.text == "Mark the same places in both (2 and 1 so far)"
     posedCase.trusMarks.AddControlPoint(*(transforms.inverse_points(places[1], there) * FLIP))
     slicerApp.process(0.1)
     assert run.text == "Register"

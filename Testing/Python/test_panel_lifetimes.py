@@ -295,7 +295,7 @@ def test_a_registration_is_seen_in_its_own_case_alone(registerPanel, pairCase, r
     assert not registerPanel.row.progressBar.visible
     assert not registerPanel.row.messageLabel.visible
     name = pairCase.parameterNode.GetName()
-    assert registerPanel.run.text == f"{name} is being worked on: choose it to cancel"
+    assert registerPanel.run.text == registerPanel.run.toolTip == f"Busy with {name}: choose it to cancel"
     setCurrentCase(pairCase)
     registerPanel.widget.showCurrentCase()
     slicerApp.process(0.2)
