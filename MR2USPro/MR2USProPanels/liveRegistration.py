@@ -6,7 +6,7 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
-from . import sliceLayers, sliceViews
+from . import sliceLayers
 from .jobRunner import JobRunner
 from .lossPlot import LossPlot
 from .sceneNodes import removeNodes
@@ -29,15 +29,12 @@ class LiveRegistration:
         self._before: sliceLayers.Layers = sliceLayers.layers()
 
     def hear(self, event: dict[str, Any], *, visible: bool) -> None:
-        """Take an event of the worker; only where it is visible, the views and their plot are its own."""
+        """Take an event of the worker; only where it is visible, the views are its own."""
         kind = event["event"]
         if kind == "progress":
             self._fractions[event["stage"]] = float(event["fraction"])
         elif kind == "values":
-            new = self.plot.chart is None
             self.plot.add(event["stage"], self._fractions.get(event["stage"], 0.0), event["figures"])
-            if new and visible and self.plot.chart is not None:
-                sliceViews.showChart(self.plot.chart)
         elif kind == "preview":
             self._load(event["file"])
             if visible and not self._seen and self._preview is not None:

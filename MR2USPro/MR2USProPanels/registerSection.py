@@ -12,7 +12,7 @@ from slicer.i18n import tr as _
 from MR2USProLib.errors import InputError
 from MR2USProLib.registration import SELF_SIMILARITY
 
-from . import guiding, registerWords, scoring, signs, sliceLayers, sliceViews, startPose, undeforming
+from . import guiding, registerWords, scoring, signs, sliceLayers, startPose, undeforming
 from .case import Case
 from .choiceBox import ChoiceBox
 from .environment import device, environment
@@ -20,6 +20,7 @@ from .jobRow import JobRow
 from .jobRunner import Callbacks
 from .liveRegistration import LiveRegistration
 from .lossPlot import chartNodes
+from .plotRoom import PlotRoom
 from .reconstructed import isPresent
 from .registered import NODES, Registered, isOfPair, isOutdated, keepRegistration, registrationOf
 from .sceneNodes import removeNodes
@@ -39,7 +40,8 @@ class RegisterSection(Section):
         super().__init__("Register", logic)
         self._live: LiveRegistration | None = None
         self._liveNode: Any = None
-        self._layout = 0
+        self._room = PlotRoom()
+        self._plotted = self._forRun = False
         self._observed: list[tuple[Any, int]] = []
         self._translation = ChoiceBox(
             self.ui.translationComboBox,
@@ -110,7 +112,7 @@ class RegisterSection(Section):
 
     def setCase(self, case: Case | None) -> None:
         """Show another case."""
-        if case is None or case.parameterNode is not self._liveNode:
+        if not self.shows(case):
             self.ui.lossesButton.checked = False
         if case is None:
             self._observe([])
@@ -144,7 +146,9 @@ class RegisterSection(Section):
         text = _("Register again") if case.warped is not None else _("Register")
         self.row.offer(need or text, not need, trouble or _("Find the deformation that brings the MR onto the TRUS."))
         self._showFigures(case)
-        self.ui.lossesButton.visible = case.losses is not None or self._isLive()
+        self.ui.lossesButton.visible = self._losses() is not None
+        if self._losses() is None:  # deleted, or the last run had none
+            self.ui.lossesButton.checked = False
         self.ui.reportButton.visible = case.report is not None
 
     def _cost(self, case: Case) -> str:
@@ -227,22 +231,36 @@ class RegisterSection(Section):
         )
         case.usedStart = startPose.choice(case)
         self._live, self._liveNode = LiveRegistration(self.logic.runner, trus), case.parameterNode
-        self.ui.lossesButton.visible = True
-        self.ui.lossesButton.checked = True
+        self._plotted = False
 
     def _onEvent(self, event: dict[str, Any]) -> None:
-        if self._live is not None:
-            self._live.hear(event, visible=self._isLive())
+        if self._live is None:
+            return
+        self._live.hear(event, visible=self._isLive())
+        if self._live.plot.chart is not None and self._isLive() and not self._plotted:
+            self._plotted = True
+            button = self.ui.lossesButton
+            self._forRun = not button.checked  # else the last run's losses were looked at, and are followed by these
+            button.visible = button.checked = True
+            self._room.show(self._losses())
 
     def _isLive(self) -> bool:
         """Whether the run under way is that of the case that is shown."""
         return self._live is not None and self.case is not None and self.case.parameterNode is self._liveNode
 
+    def _losses(self) -> Any:
+        """The chart of the run under way as soon as there is something to see in it, else that of the last run."""
+        live = self._live.plot.chart if self._live is not None and self._isLive() else None
+        return live if live is not None or self.case is None else self.case.losses
+
     def _end(self, *, keepPlot: bool = False) -> None:
+        if self._forRun:
+            self.ui.lossesButton.checked = False
         if self._live is not None:
             self._live.end(keepPlot=keepPlot)
         self._live = None
-        self.ui.lossesButton.checked = False
+        if self.ui.lossesButton.checked:
+            self._room.show(self._losses())
         self.changed()
 
     def _onDone(self, case: Case, found: Registered) -> None:
@@ -251,28 +269,20 @@ class RegisterSection(Section):
             removeNodes(*(getattr(found, name) for name in NODES))
             return
         chart = self._live.plot.chart if self._live is not None else None
-        self._end(keepPlot=True)
         removeNodes(*chartNodes(case.losses))
         if case.warped is None and case is self.case:  # later runs are looked at where the earlier ones were
             sliceLayers.fit(case.trus)
         with slicer.util.NodeModify(case.parameterNode):
             case.losses = chart
             keepRegistration(case, found)
+        self._end(keepPlot=True)
 
     def _onShowLosses(self, shown: bool) -> None:
-        """Make room for the plot beside the slice views, or give the room back."""
-        manager = slicer.app.layoutManager()
-        if manager is None:  # there is none without a main window
-            return
         if shown:
-            self._layout = manager.layout
-            sliceViews.arrange("FourUpPlotView")
-            live = self._live if self._isLive() else None
-            chart = live.plot.chart if live is not None else self.case.losses if self.case is not None else None
-            sliceViews.showChart(chart)
-        elif self._layout:
-            manager.setLayout(self._layout)
-            self._layout = 0
+            self._room.show(self._losses())
+        else:
+            self._forRun = False
+            self._room.giveBack()
 
     def _onUndeform(self, checked: bool = False) -> None:
         assert self.case is not None

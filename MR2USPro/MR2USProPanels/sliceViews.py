@@ -61,10 +61,14 @@ def arrange(layout: str) -> None:
     Args:
         layout: name of a layout of vtkMRMLLayoutNode without its first part, such as ``FourUpView``.
     """
+    setLayout(getattr(slicer.vtkMRMLLayoutNode, f"SlicerLayout{layout}"))
+
+
+def setLayout(layout: int) -> None:
+    """Choose an arrangement of the views by its number."""
     manager = slicer.app.layoutManager()
-    wanted = getattr(slicer.vtkMRMLLayoutNode, f"SlicerLayout{layout}")
-    if manager is not None and manager.layout != wanted:  # there is no manager without a main window
-        manager.setLayout(wanted)
+    if manager is not None and manager.layout != layout:  # there is no manager without a main window
+        manager.setLayout(layout)
         qt.QTimer.singleShot(0, _fitAgain)
 
 
@@ -80,6 +84,12 @@ def _fitAgain() -> None:
             offset = logic.GetSliceOffset()
             logic.FitSliceToVolume(volume, *logic.GetSliceNode().GetDimensions()[:2])
             logic.SetSliceOffset(offset)
+
+
+def shownChart() -> Any:
+    """The chart that the plot views show; None where there is none."""
+    views = slicer.util.getNodesByClass("vtkMRMLPlotViewNode")
+    return views[0].GetPlotChartNode() if views else None
 
 
 def showChart(chart: Any) -> None:

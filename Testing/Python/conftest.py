@@ -1,8 +1,19 @@
 """Fixtures that tests of the panels share."""
 
+import json
+import os
+import sys
+
 import pytest
 
 from MR2USProLib.devices import share_cores
+
+WAITING = """#!{python}
+import os, sys, time
+while not os.path.exists(os.path.join(os.path.dirname(sys.argv[-1]), "manifest.json")):
+    time.sleep(0.05)
+"""
+"""Stands for the worker: waits until its results are there."""
 
 share_cores()  # tests of fits should not suffer from whatever else runs here
 
@@ -81,3 +92,34 @@ def resultCase(registerPanel, pairCase, knownPair, tmp_path):  # noqa: N802
     keep_result(pairCase, knownPair, tmp_path / "job")
     registerPanel.app.process(0.05)
     return pairCase
+
+
+@pytest.fixture
+def registering(registerPanel, pairCase, knownPair, monkeypatch, tmp_path):
+    """A registration under way, and what lets it end with the known result."""
+    from known_pair import leave_results
+    from MR2USProLib.registration import transforms
+    from MR2USProPanels.environment import environment
+    from oblique_pair import initial
+
+    if os.name == "nt":
+        pytest.skip("the worker's script is started by its first line")
+    monkeypatch.setattr(environment(), "lookOnce", lambda: None)  # that worker would not end
+    python = tmp_path / "python"
+    python.write_text(WAITING.format(python=sys.executable))
+    python.chmod(0o755)
+    monkeypatch.setattr("MR2USProPanels.jobRunner.workerPython", lambda: str(python))
+    registerPanel.run.click()
+    runner = registerPanel.logic.runner
+    assert runner.busy
+
+    def end():
+        folder = runner.current.job.folder
+        results = leave_results(folder, *knownPair, transforms.as_affine(initial()))
+        (folder / "manifest.tmp").write_text(json.dumps({"kind": "register", "results": results, "files": []}))
+        (folder / "manifest.tmp").rename(folder / "manifest.json")
+        registerPanel.app.waitUntil(lambda: not runner.busy, 30)
+        registerPanel.app.process(0.05)
+        assert not folder.exists()
+
+    return end

@@ -1,14 +1,7 @@
 """Cases, nodes and panels that go while something else still needs them."""
 
-import json
-import os
-import sys
-
 import pytest
 
-from known_pair import leave_results
-from MR2USProLib.registration import transforms
-from oblique_pair import initial
 from reconstruct_panel import nodes
 from register_panel import STARTS, markups
 
@@ -221,41 +214,6 @@ def test_views_that_were_chosen_during_a_registration_stay(slicerApp, tmp_path):
     runner.cleanup()
     assert red.GetForegroundVolumeID() == other.GetID()
     assert {node.GetForegroundVolumeID() for node in others} == {mr.GetID()}
-
-
-WAITING = """#!{python}
-import os, sys, time
-while not os.path.exists(os.path.join(os.path.dirname(sys.argv[-1]), "manifest.json")):
-    time.sleep(0.05)
-"""
-
-
-@pytest.fixture
-def registering(registerPanel, pairCase, knownPair, monkeypatch, tmp_path):
-    """A registration under way, and what lets it end with the known result."""
-    from MR2USProPanels.environment import environment
-
-    if os.name == "nt":
-        pytest.skip("the worker's script is started by its first line")
-    monkeypatch.setattr(environment(), "lookOnce", lambda: None)  # that worker would not end
-    python = tmp_path / "python"
-    python.write_text(WAITING.format(python=sys.executable))
-    python.chmod(0o755)
-    monkeypatch.setattr("MR2USProPanels.jobRunner.workerPython", lambda: str(python))
-    registerPanel.run.click()
-    runner = registerPanel.logic.runner
-    assert runner.busy
-
-    def end():
-        folder = runner.current.job.folder
-        results = leave_results(folder, *knownPair, transforms.as_affine(initial()))
-        (folder / "manifest.tmp").write_text(json.dumps({"kind": "register", "results": results, "files": []}))
-        (folder / "manifest.tmp").rename(folder / "manifest.json")
-        registerPanel.app.waitUntil(lambda: not runner.busy, 30)
-        registerPanel.app.process(0.05)
-        assert not folder.exists()
-
-    return end
 
 
 @pytest.mark.parametrize("going", ["reload", "quit"])
