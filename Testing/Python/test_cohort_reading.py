@@ -8,7 +8,8 @@ import pytest
 from MR2USProLib.cohorts import reading
 from MR2USProLib.cohorts.cohort import read_cohort
 from MR2USProLib.cohorts.methods import Method
-from MR2USProLib.cohorts.study import Plan, Study
+from MR2USProLib.cohorts.plan import Plan
+from MR2USProLib.cohorts.study import Study
 from MR2USProLib.pipeline import pairing
 from MR2USProLib.progress import SILENT
 from small_cohort import write_cohort

@@ -12,9 +12,10 @@ import torch
 
 from MR2USProLib.cohorts.cohort import read_cohort
 from MR2USProLib.cohorts.methods import TABLE_II, Method
+from MR2USProLib.cohorts.plan import Plan
 from MR2USProLib.cohorts.scoring import figures
 from MR2USProLib.cohorts.start import started
-from MR2USProLib.cohorts.study import Plan, Study
+from MR2USProLib.cohorts.study import Study
 from MR2USProLib.cohorts.study_files import StudyFiles
 from MR2USProLib.cohorts.training import deformed, learn_registration, translated
 from MR2USProLib.commands.cohort_sections import verdict
@@ -260,7 +261,7 @@ def test_a_second_call_goes_on_and_methods_may_be_added(cohort, evaluated):
 def test_a_fold_never_trains_on_the_patients_that_it_tests(cohort, tmp_path):
     split = study(cohort, tmp_path)
     for n, fold in enumerate(split.folds):
-        assert not {c.patient for c in fold} & {c.patient for c in split.training_cases(n)}
+        assert not {c.patient for c in fold} & {c.patient for c in split.learning.training_cases(n)}
 
 
 def test_the_default_is_what_the_paper_crosses():

@@ -1,4 +1,4 @@
-"""That no fold of an evaluation learns anything of the patients that it tests: neither its networks nor its finder."""
+"""The folds of an evaluation: none learns anything of the patients that it tests, and its finder judges all methods."""
 
 import shutil
 
@@ -7,7 +7,8 @@ import torch
 
 from MR2USProLib.cohorts.cohort import read_cohort
 from MR2USProLib.cohorts.methods import Method
-from MR2USProLib.cohorts.study import Plan, Study
+from MR2USProLib.cohorts.plan import Plan
+from MR2USProLib.cohorts.study import Study
 from MR2USProLib.pipeline import pairing
 from MR2USProLib.progress import SILENT
 from MR2USProLib.registration import finder_training
@@ -15,6 +16,7 @@ from MR2USProLib.volume import Volume
 from MR2USProLib.weights import read_weights
 from small_cohort import write_cohort
 
+METHODS = ("acmt+voxelmorph", "finder")
 LEARNED = ("finder", "acmt", "acmt+voxelmorph")
 
 
@@ -35,9 +37,9 @@ def folder(tmp_path_factory):
     return folder
 
 
-def study(cohort, out):
-    methods = [Method.named(name) for name in ("acmt+voxelmorph", "finder")]
-    return Study(read_cohort(cohort / "cohort.csv"), methods, Plan(folds=2, refine=False, iterations=2), out)
+def study(cohort, out, methods=METHODS):
+    plan = Plan(folds=2, refine=False, iterations=2)
+    return Study(read_cohort(cohort / "cohort.csv"), [Method.named(name) for name in methods], plan, out)
 
 
 def learned(cohort, out):
@@ -76,12 +78,28 @@ def test_what_a_fold_learns_changes_with_the_pairs_that_it_trains_on_alone(folde
         assert alike == [True, False], name
 
 
-@pytest.mark.parametrize("n", [0, 1])
-def test_a_fold_is_tested_where_no_network_is_but_its_own(folder, taught, tmp_path, n):
+def measured(taught, n, out, methods=METHODS):
+    """What was measured in a fold that has no networks but its own; its cases come with their methods."""
     weights = taught.files.weights(n, "finder").parent
-    shutil.copytree(weights, tmp_path / weights.relative_to(taught.files.folder))
-    alone = study(folder, tmp_path)
+    shutil.copytree(weights, out / weights.relative_to(taught.files.folder), dirs_exist_ok=True)
+    alone = study(taught.cases[0].mr.parents[1], out, methods)
     for piece in alone.pieces():
-        if piece.what.startswith(f"fold {n + 1}") and "training" not in piece.what:
+        if piece.what.startswith(f"fold {n + 1}") and not piece.file.is_file():
             piece.work(SILENT)
-            assert piece.file.is_file()
+    names = [str(Method.named(name)) for name in methods]
+    rows = {(case.name, name): alone.files.measured(case, name) for case in alone.folds[n] for name in names}
+    return {row: {**figures, "seconds": 0} for row, figures in rows.items()}
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_a_fold_is_tested_where_no_network_is_but_its_own(taught, tmp_path, n):
+    assert all("overlap_seen" in row for row in measured(taught, n, tmp_path).values())
+    assert [path.name for path in (tmp_path / "weights").iterdir()] == [f"fold-{n + 1}"]
+
+
+def test_a_finder_that_is_added_judges_what_was_there_before(taught, tmp_path):
+    assert not any("overlap_seen" in row for row in measured(taught, 0, tmp_path / "one", ["demons"]).values())
+    added, at_once = (measured(taught, 0, tmp_path / out, ["demons", "finder"]) for out in ("one", "other"))
+    assert added == at_once
+    assert all("overlap_seen" in row for row in added.values())
+    assert not list(tmp_path.rglob("*_displacement.nrrd"))

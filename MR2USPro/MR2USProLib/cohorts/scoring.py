@@ -16,22 +16,18 @@ if TYPE_CHECKING:
     from ..registration.quality import Glands
 
 
-def figures(
-    case: Started, transform: sitk.Transform, glands: Glands | None = None, progress: Progress = SILENT
-) -> dict[str, float | None]:
+def figures(case: Started, transform: sitk.Transform, progress: Progress = SILENT) -> dict[str, float | None]:
     """The figures of one transform by name.
 
     ``dsc``, ``iou``, ``asd_mm``, ``hd95_mm`` and ``tre_mm`` need labels; ``displacement_error_mm``, the mean over the
     gland, needs the truth too, and where the truth is known the landmarks' error is the distance from it and not from
     what was drawn. ``folding`` is a share of voxels and ``he`` the harmonic energy (equation 20) with all lengths in
     voxels of the TRUS volume: its sum as the paper prints it, and per voxel. ``diverged`` is 1 where the transform
-    holds no numbers, as that of a network that diverged, and 0 elsewhere. ``overlap_seen`` is that of the glands as a
-    finder sees them, which knows no label, and ``overlap_seen_at_start`` what it was there.
+    holds no numbers, as that of a network that diverged, and 0 elsewhere.
 
     Args:
         case: at its start.
         transform: TRUS to MR points, LPS mm, the start included.
-        glands: as they are seen; None where nobody looked.
         progress: told after each of the figures that take a second or two.
 
     Raises:
@@ -57,9 +53,6 @@ def figures(
             if len(points):
                 errors = np.linalg.norm(map_points(points, transform) - map_points(points, case.truth), axis=1)
                 found["tre_mm"] = float(errors.mean())
-    if glands is not None:
-        found["overlap_seen"] = glands.overlap(transform)
-        found["overlap_seen_at_start"] = glands.overlap(case.pair.initial)
     progress.report(0.6)
     energy = harmonic_energy(residual)
     return {
@@ -69,6 +62,25 @@ def figures(
         "he_per_voxel": energy.voxel_mean,
         "displacement_mean_mm": displacement_statistics(residual)["mean_mm"],
         "diverged": float(not np.isfinite(displacement.array).all()),
+    }
+
+
+def overlaps(case: Started, transform: sitk.Transform, glands: Glands | None) -> dict[str, float]:
+    """How a transform lays the glands on each other as a finder sees them, which knows no label.
+
+    ``overlap_seen`` is their Dice coefficient, and ``overlap_seen_at_start`` what it was there; nothing where they were
+    not recognised.
+
+    Args:
+        case: at its start.
+        transform: TRUS to MR points, LPS mm, the start included.
+        glands: as they are seen; None where they are not.
+    """
+    if glands is None:
+        return {}
+    return {
+        "overlap_seen": glands.overlap(transform),
+        "overlap_seen_at_start": glands.overlap(case.pair.initial),
     }
 
 

@@ -51,6 +51,12 @@ class Started:
     truth: sitk.Transform | None
     pair: pipeline.Pair
 
+    def deformed(self, displacement: Volume) -> sitk.Transform:
+        """TRUS to MR points, LPS mm, under a displacement (k, j, i, 3) beyond the start, LPS mm, on the pair's grid."""
+        from ..registration.transforms import composite
+
+        return composite(self.pair.initial, Volume(displacement.array, self.pair.us.grid), self.us.grid)
+
 
 def started(
     case: Case, *, preset: pipeline.Preset, initial: str = "none", seed: int = 0, pair: pipeline.Pair | None = None

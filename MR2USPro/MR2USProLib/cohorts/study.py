@@ -9,66 +9,36 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import pipeline
 from ..evaluation.comparison import Row
 from ..outputs import held
 from ..progress import Progress
 from ..registration import SURFACES
 from ..volume import Volume
-from ..weights import Part, Role
 from .cohort import Case, folds
+from .fold_learning import FoldLearning
 from .methods import FINDER, REGISTER, START, Method
+from .plan import Plan
 from .reading import Reading
 from .resuming import check_same, identity, remember
-from .start import found_start, learn_start, met_surfaces, registered
-from .study_files import StudyFiles, checkpoint
-from .training import (
-    TranslatedPair,
-    deformed,
-    learn_registration,
-    learn_translation,
-    translated,
-    translated_all,
-)
+from .scoring import figures, overlaps
+from .start import found_start, met_surfaces, registered
+from .study_files import StudyFiles
+from .training import TranslatedPair, deformed, translated
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
-    from ..registration.quality import Glands
-
 PICTURED = 5
-TRAINING, FITTING, APPLYING = 100.0, 10.0, 1.0
+TRAINING, FITTING, APPLYING, LOOKING = 100.0, 10.0, 1.0, 0.5
 """What a piece costs, roughly: a training, a fit to a pair, and whatever else is done with a pair."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What decides every result, besides the cohort and the method.
-
-    Attributes:
-        preset: size of the networks' grid.
-        folds: parts into which the patients are split; each is tested by networks that the others trained.
-        fit_only: fit everything to the pair at hand instead; nothing is trained, and there are no folds.
-        refine: whether a trained registration is fitted to each pair for a few iterations more.
-        published: train translations of the sizes and the schedule of UNSB's paper.
-        iterations: of every training or fit; as many as suit it where None.
-        initial: the start of cases without labels.
-        seed: of all that is random.
-    """
-
-    preset: pipeline.Preset = "fast"
-    folds: int = 4
-    fit_only: bool = False
-    refine: bool = True
-    published: bool = False
-    iterations: int | None = None
-    initial: str = "none"
-    seed: int = 0
+DISPLACEMENT = "displacement"
+"""Kept of every registration until a finder has looked at it, as methods that begin with one may be added later."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +85,7 @@ class Study:
         self._identity = identity(asdict(plan), cases)
         check_same(self.files.identity, self._identity, "an evaluation")
         self.reading = Reading(plan.preset, plan.initial, plan.seed)
-        self._translated_for_training: tuple[object, list[TranslatedPair]] = (None, [])
+        self.learning = FoldLearning(tested, methods, plan, self.files, self.reading, device)
 
     @property
     def translations(self) -> tuple[str, ...]:
@@ -130,7 +100,7 @@ class Study:
     def pieces(self) -> list[Piece]:
         """All of the work, in the order in which one piece needs another."""
         found = [
-            Piece(f"reading {case.name}", self.files.figures(case, START), APPLYING, self._starting(case))
+            Piece(f"reading {case.name}", self.files.figures(case, START), APPLYING, partial(self._start, case))
             for fold in self.folds
             for case in fold
         ]
@@ -171,10 +141,6 @@ class Study:
             for case in fold
         ]
 
-    def training_cases(self, n: int) -> list[Case]:
-        """The cases that train the networks of a fold: all of the patients that it does not test."""
-        return [case for other, fold in enumerate(self.folds) if other != n for case in fold]
-
     def translation(self, case: Case, name: str) -> TranslatedPair:
         """A test case's translation, as it was kept; as the network that saw its patient never made it."""
         pair = self.reading.pair(case)
@@ -194,174 +160,99 @@ class Study:
 
     def _pieces(self, n: int, fold: Sequence[Case]) -> Iterator[Piece]:
         """What a fold learns, and then one case after the other, so that each is read but once."""
-        plan, files = self.plan, self.files
+        plan, files, learning = self.plan, self.files, self.learning
         of = "" if plan.fit_only else f"fold {n + 1} of {len(self.folds)}: "
-        if self._learns_finder(n):
-            yield Piece(f"{of}training the finder", files.weights(n, FINDER), TRAINING, self._learning_finder(n))
+        if learning.learns_finder(n):
+            work = partial(learning.learn_finder, n)
+            yield Piece(f"{of}training the finder", files.weights(n, FINDER), TRAINING, work)
         if not plan.fit_only:
             for name in self.networks:
-                yield Piece(f"{of}training {name}", files.weights(n, name), TRAINING, self._learning(n, name))
+                work = partial(learning.learn_translation, n, name)
+                yield Piece(f"{of}training {name}", files.weights(n, name), TRAINING, work)
             for method in self.methods:
-                name, work = str(method), self._learning_behind(n, method)
                 if method.is_network:
-                    yield Piece(f"{of}training {name}", files.weights(n, name), TRAINING, work)
+                    work = partial(learning.learn_registration, n, method)
+                    yield Piece(f"{of}training {method}", files.weights(n, str(method)), TRAINING, work)
+        looks = any(method.is_from_boxes for method in self.methods)
         for case in fold:
             for name in self.networks:
                 cost = FITTING if plan.fit_only else APPLYING
-                file = files.figures(case, name)
-                yield Piece(f"{of}{name} of {case.name}", file, cost, self._translating(n, case, name))
+                work = partial(self._translate, n, case, name)
+                yield Piece(f"{of}{name} of {case.name}", files.figures(case, name), cost, work)
             for method in self.methods:
                 cost = FITTING if method.is_network and (plan.fit_only or plan.refine) else APPLYING
-                file = files.figures(case, str(method))
-                yield Piece(f"{of}{method} on {case.name}", file, cost, self._registering(n, case, method))
+                work = partial(self._find if method.is_from_boxes else self._register, n, case, method)
+                yield Piece(f"{of}{method} on {case.name}", files.figures(case, str(method)), cost, work)
+                if looks and not method.is_from_boxes:
+                    work = partial(self._look, n, case, method)
+                    yield Piece(f"{of}looking at {method} on {case.name}", files.seen(case, str(method)), LOOKING, work)
 
-    def _starting(self, case: Case) -> Callable[[Progress], None]:
-        def work(progress: Progress) -> None:
-            self._measure(case, START, self.reading.pair(case).initial, 0.0, None, progress)
+    def _start(self, case: Case, progress: Progress) -> None:
+        self._measure(case, START, self.reading.pair(case).initial, 0.0, progress)
 
-        return work
+    def _translate(self, n: int, case: Case, name: str, progress: Progress) -> None:
+        pair = self.reading.pair(case)
+        part = self.learning.network(n, name, "translation")
+        begun = time.perf_counter()
+        found = translated(name, pair, part, **self._how(), progress=progress)
+        seconds = time.perf_counter() - begun
+        for side, array in (("mr", found.mr), ("us", found.us)):
+            self.files.keep_image(case, name, side, Volume(array, pair.us.grid))
+        assert found.health is not None  # a network's translation is looked at
+        self.files.keep_figures(case, name, {**asdict(found.health), "seconds": seconds})
 
-    def _learning(self, n: int, name: str) -> Callable[[Progress], None]:
-        def work(progress: Progress) -> None:
-            learned = learn_translation(
-                name,
-                self.reading.pairs(self.training_cases(n), progress.part(0.0, 0.05)),
-                published=self.plan.published,
-                checkpoint=checkpoint(self.files.weights(n, name)),
-                **self._how(),
-                progress=progress.part(0.05, 1.0),
-            )
-            self.files.keep_network(n, name, "translation", learned.part)
+    def _find(self, n: int, case: Case, method: Method, progress: Progress) -> None:
+        at_start, begun = self.reading.whole(case), time.perf_counter()
+        part = self.learning.finder(n)
+        if method.registration == SURFACES:
+            transform, glands = met_surfaces(at_start, part)
+        else:
+            found = found_start(at_start, part)
+            transform, glands = found.transform, found.glands
+            if method.registration == REGISTER:
+                how = self.plan.preset, self.device, progress.part(0.0, 0.9)
+                transform = registered(at_start, found, *how)
+        seconds = time.perf_counter() - begun
+        self.files.keep_seen(case, str(method), overlaps(at_start, transform, glands))
+        self._measure(case, str(method), transform, seconds, progress.part(0.9, 1.0))
 
-        return work
+    def _register(self, n: int, case: Case, method: Method, progress: Progress) -> None:
+        at_start, seen = self.reading.whole(case), self.translation(case, method.translation)
+        spent = 0.0 if method.translation == "none" else float(self.health(case, method.translation)["seconds"])
+        part = self.learning.network(n, str(method), "registration") if method.is_network else None
+        begun = time.perf_counter()
+        displacement = deformed(
+            method.registration,
+            at_start.pair,
+            seen,
+            part,
+            refine=self.plan.refine,
+            **self._how(),
+            progress=progress.part(0.0, 0.9),
+        )
+        spent += time.perf_counter() - begun
+        if case.has_labels:
+            self.files.keep_image(case, str(method), DISPLACEMENT, displacement)
+        self._measure(case, str(method), at_start.deformed(displacement), spent, progress.part(0.9, 1.0))
 
-    def _translating(self, n: int, case: Case, name: str) -> Callable[[Progress], None]:
-        def work(progress: Progress) -> None:
-            pair = self.reading.pair(case)
-            begun = time.perf_counter()
-            found = translated(name, pair, self._part(n, name, "translation"), **self._how(), progress=progress)
-            seconds = time.perf_counter() - begun
-            for side, array in (("mr", found.mr), ("us", found.us)):
-                self.files.keep_image(case, name, side, Volume(array, pair.us.grid))
-            assert found.health is not None  # a network's translation is looked at
-            self.files.keep_figures(case, name, {**asdict(found.health), "seconds": seconds})
+    def _look(self, n: int, case: Case, method: Method, progress: Progress) -> None:
+        """Judge a registration by the glands as the finder sees them, whether it came with this call or before."""
+        kept = self.files.image(case, str(method), DISPLACEMENT)
+        found: Mapping[str, float] = {}
+        if kept.is_file():
+            at_start = self.reading.whole(case)
+            glands = found_start(at_start, self.learning.finder(n)).glands
+            found = overlaps(at_start, at_start.deformed(Volume.read(kept)), glands)
+        self.files.keep_seen(case, str(method), found)
+        kept.unlink(missing_ok=True)
+        progress.report(1.0)
 
-        return work
-
-    def _learning_behind(self, n: int, method: Method) -> Callable[[Progress], None]:
-        def work(progress: Progress) -> None:
-            pairs = self.reading.pairs(self.training_cases(n), progress.part(0.0, 0.02))
-            seen = self._translations_of(n, method.translation, pairs, progress.part(0.02, 0.05))
-            learned = learn_registration(
-                method.registration,
-                [picture.images(pair) for picture, pair in zip(seen, pairs, strict=True)],
-                checkpoint=checkpoint(self.files.weights(n, str(method))),
-                **self._how(),
-                progress=progress.part(0.05, 1.0),
-            )
-            self.files.keep_network(n, str(method), "registration", learned.part)
-
-        return work
-
-    def _learning_finder(self, n: int) -> Callable[[Progress], None]:
-        def work(progress: Progress) -> None:
-            from ..registration.finder_training import own_finder
-
-            pairs = self.reading.boxed(self.training_cases(n), progress.part(0.0, 0.15))
-            tested = self.reading.boxed(self.folds[n], progress.part(0.15, 0.2))
-            plan, learning = self.plan, progress.part(0.2, 1.0)
-            part = learn_start(pairs, tested, iterations=plan.iterations, seed=plan.seed, progress=learning)
-            self.files.keep_network(n, FINDER, "finder", part or own_finder())
-
-        return work
-
-    def _finding(self, n: int, case: Case, method: Method) -> Callable[[Progress], None]:
-        def work(progress: Progress) -> None:
-            at_start, begun = self.reading.whole(case), time.perf_counter()
-            part = self._finder(n)
-            if method.registration == SURFACES:
-                transform, glands = met_surfaces(at_start, part)
-            else:
-                found = found_start(at_start, part)
-                transform, glands = found.transform, found.glands
-                if method.registration == REGISTER:
-                    how = self.plan.preset, self.device, progress.part(0.0, 0.9)
-                    transform = registered(at_start, found, *how)
-            seconds = time.perf_counter() - begun
-            self._measure(case, str(method), transform, seconds, glands, progress.part(0.9, 1.0))
-
-        return work
-
-    def _learns_finder(self, n: int) -> bool:
-        """Whether a fold teaches a finder; where boxes are too few, `register` alone takes the program's own."""
-        from ..registration.finder_training import LEAST_PAIRS
-
-        wanted = {method.registration for method in self.methods if method.is_from_boxes}
-        boxed = sum(case.has_labels for case in self.training_cases(n))
-        return not self.plan.fit_only and bool(wanted) and (wanted != {REGISTER} or boxed >= LEAST_PAIRS)
-
-    def _finder(self, n: int) -> Part | None:
-        """What a fold's boxes taught; None stands for the program's own finder."""
-        return self.files.network(n, FINDER, "finder") if self._learns_finder(n) else None
-
-    def _translations_of(
-        self, n: int, name: str, pairs: Sequence[pipeline.Pair], progress: Progress
-    ) -> list[TranslatedPair]:
-        """A fold's training pairs translated; the last are remembered, as methods behind one translation follow."""
-        key = (n, name)
-        if self._translated_for_training[0] != key:
-            part = self._part(n, name, "translation")
-            found = translated_all(name, pairs, part, device=self.device, progress=progress)
-            self._translated_for_training = key, found
-        return self._translated_for_training[1]
-
-    def _registering(self, n: int, case: Case, method: Method) -> Callable[[Progress], None]:
-        if method.is_from_boxes:
-            return self._finding(n, case, method)
-
-        def work(progress: Progress) -> None:
-            from ..registration.transforms import composite
-
-            at_start, seen = self.reading.whole(case), self.translation(case, method.translation)
-            spent = 0.0 if method.translation == "none" else float(self.health(case, method.translation)["seconds"])
-            part = self._part(n, str(method), "registration") if method.is_network else None
-            begun = time.perf_counter()
-            displacement = deformed(
-                method.registration,
-                at_start.pair,
-                seen,
-                part,
-                refine=self.plan.refine,
-                **self._how(),
-                progress=progress.part(0.0, 0.9),
-            )
-            spent += time.perf_counter() - begun
-            transform = composite(at_start.pair.initial, displacement, at_start.us.grid)
-            self._measure(case, str(method), transform, spent, self._seen(n, case), progress.part(0.9, 1.0))
-
-        return work
-
-    def _seen(self, n: int, case: Case) -> Glands | None:
-        """The glands as the finder sees them; None where no method begins with one."""
-        if not any(method.is_from_boxes for method in self.methods):
-            return None
-        return found_start(self.reading.whole(case), self._finder(n)).glands
-
-    def _measure(
-        self,
-        case: Case,
-        method: str,
-        transform: sitk.Transform,
-        seconds: float,
-        glands: Glands | None,
-        progress: Progress,
-    ) -> None:
+    def _measure(self, case: Case, method: str, transform: sitk.Transform, seconds: float, progress: Progress) -> None:
         """Score a transform, picture it where the case is pictured, and keep both."""
         from ..registration.transforms import warp
-        from .scoring import figures
 
         at_start = self.reading.whole(case)
-        measured = figures(at_start, transform, glands, progress)
+        measured = figures(at_start, transform, progress)
         if case in self.pictured:
             grid = at_start.us.grid
             self.files.keep_image(case, method, "warped", warp(at_start.mr, grid, transform))
@@ -373,11 +264,6 @@ class Study:
 
     def _how(self) -> dict[str, Any]:
         return {"iterations": self.plan.iterations, "seed": self.plan.seed, "device": self.device}
-
-    def _part(self, n: int, name: str, role: Role) -> Part | None:
-        if self.plan.fit_only or name == "none":
-            return None
-        return self.files.network(n, name, role)
 
 
 def _about(progress: Progress, what: str) -> Progress:

@@ -37,6 +37,10 @@ class StudyFiles:
         """What was measured of a translation or a method on a case."""
         return self.folder / "cases" / case.name / f"{name}.json"
 
+    def seen(self, case: Case, method: str) -> Path:
+        """What a finder saw of a method's result on a case, which methods that are added later may bring."""
+        return self.folder / "cases" / case.name / f"{method}_seen.json"
+
     def image(self, case: Case, name: str, what: str) -> Path:
         """A picture that a translation or a method made of a case."""
         return self.folder / "cases" / case.name / f"{name}_{what}.nrrd"
@@ -57,9 +61,16 @@ class StudyFiles:
         with whole(self.figures(case, name)) as draft:
             write_json(draft, figures)
 
+    def keep_seen(self, case: Case, method: str, overlaps: Mapping[str, float]) -> None:
+        """Write what a finder saw."""
+        with whole(self.seen(case, method)) as draft:
+            write_json(draft, overlaps)
+
     def measured(self, case: Case, name: str) -> dict[str, Any]:
-        """What was measured and kept."""
-        return json.loads(self.figures(case, name).read_text("utf-8"))
+        """What was measured and kept, with what a finder saw where one looked."""
+        seen = self.seen(case, name)
+        files = (self.figures(case, name), *([seen] if seen.is_file() else []))
+        return {figure: value for file in files for figure, value in json.loads(file.read_text("utf-8")).items()}
 
     def keep_image(self, case: Case, name: str, what: str, volume: Volume) -> None:
         """Write a picture."""

@@ -11,7 +11,8 @@ import numpy as np
 
 from ..cohorts.cohort import read_cohort
 from ..cohorts.methods import START, TABLE_II, Method
-from ..cohorts.study import Plan, Study
+from ..cohorts.plan import Plan
+from ..cohorts.study import Study
 from ..devices import prepare
 from ..errors import InputError
 from ..evaluation.comparison import Row
