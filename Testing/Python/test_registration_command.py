@@ -1,5 +1,6 @@
 """``register`` with each kind of network: what it leaves, and what it refuses."""
 
+import csv
 import json
 from dataclasses import replace
 
@@ -8,7 +9,7 @@ import pytest
 import SimpleITK as sitk
 
 from known_pair import gland, pair
-from MR2USProLib.commands import register, registration_figures
+from MR2USProLib.commands import register, registration_figures, warp
 from MR2USProLib.commands.sections import registration_sections
 from MR2USProLib.errors import InputError
 from MR2USProLib.pipeline import pairing
@@ -63,12 +64,19 @@ def test_a_trained_network_is_refined_and_its_uncertainty_told(files, tmp_path):
     assert "weights" in record.as_dict()["inputs"]
     assert "how loosely the pictures hold it" in (tmp_path / "out" / "report.html").read_text("utf-8")
 
-    grid = spread.grid
-    points = grid.to_world([[3, 4, 5], [3.5, 4, 5], [-50, 0, 0]])
-    found = scored.registration.uncertainty_at(points)
-    assert found[0] == pytest.approx(spread.array[5, 4, 3], rel=1e-5)
-    assert found[1] == pytest.approx(spread.array[5, 4, 3:5].mean(), rel=1e-5)
-    assert np.isnan(found[2])
+    there = spread.grid.to_world([[3, 4, 5], [3.5, 4, 5], [-50, 0, 0]])
+    targets = transforms.map_points(there, scored.registration.transform)
+    warp.write_points(tmp_path / "targets.csv", ["one", "two", "far"], targets)
+    told = {}
+    for name in ("transform.h5", "transform_undeformed.h5"):  # the start is not what it is the uncertainty of
+        warp.run(out=tmp_path / name, transform=tmp_path / "out" / name, points=tmp_path / "targets.csv")
+        with (tmp_path / name / "points.csv").open(newline="") as stream:
+            told[name] = [row.get("uncertainty_mm") for row in csv.DictReader(stream)]
+    assert [float(value) for value in told["transform.h5"][:2]] == pytest.approx(
+        [spread.array[5, 4, 3], spread.array[5, 4, 3:5].mean()], abs=2e-3
+    )
+    assert told["transform.h5"][2] == ""
+    assert told["transform_undeformed.h5"] == [None] * 3
 
 
 def test_a_trained_network_can_be_taken_as_it_is(files, tmp_path):
@@ -76,7 +84,6 @@ def test_a_trained_network_can_be_taken_as_it_is(files, tmp_path):
     files |= {"registration": "voxelmorph", "weights": path, "refine": False}
     scored, _ = register.run(out=tmp_path / "out", **files)
     assert scored.registration.fitted.history == {}
-    assert np.isnan(scored.registration.uncertainty_at([[0, 0, 0]])).all()
     names = {found.name for found in (tmp_path / "out").iterdir()}
     assert {"warped.nrrd", "transform.h5", "transform_undeformed.h5", "report.html"} <= names
     undeformed = transforms.read_transform(tmp_path / "out" / "transform_undeformed.h5")

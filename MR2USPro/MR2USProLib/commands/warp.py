@@ -6,6 +6,7 @@ import csv
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..devices import limit_threads
 from ..errors import InputError
@@ -28,7 +29,8 @@ def run(
     """Write warped.nrrd (warped_label.nrrd for labels) and points.csv to ``out``.
 
     Images are resampled onto the grid of ``reference``. Points are carried the other way: from the MR, where targets
-    are marked, to the TRUS volume.
+    are marked, to the TRUS volume. Beside ``transform.h5`` of a registration that knows its uncertainty, each point
+    has that of its place, ``uncertainty_mm``; it is empty outside what was registered.
 
     Raises:
         InputError: nothing to carry, or a file cannot be read.
@@ -52,14 +54,33 @@ def run(
         if points is not None:
             steps.report(0.5)
             names, positions = read_points(points)
-            write_points(folder / "points.csv", names, inverse_points(positions, mapping))
+            carried = inverse_points(positions, mapping)
+            write_points(folder / "points.csv", names, carried, _uncertainty_mm(transform, carried))
         steps.report(1.0)
 
 
-def write_points(path: Path, names: list[str], positions_mm: np.ndarray) -> None:
-    """Write names and LPS positions (n, 3) in mm as a CSV file."""
+def write_points(
+    path: Path, names: list[str], positions_mm: NDArray[np.float64], uncertainty_mm: NDArray[np.float64] | None = None
+) -> None:
+    """Write names, LPS positions (n, 3) in mm and, where it is known, their uncertainty (n,) in mm as a CSV file."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["name", "x", "y", "z"])
-        for name, position in zip(names, positions_mm, strict=True):
-            writer.writerow([name, *(f"{value:.3f}" for value in position)])
+        writer.writerow(["name", "x", "y", "z", *([] if uncertainty_mm is None else ["uncertainty_mm"])])
+        for n, (name, position) in enumerate(zip(names, positions_mm, strict=True)):
+            values = position if uncertainty_mm is None else [*position, uncertainty_mm[n]]
+            writer.writerow([name, *("" if np.isnan(value) else f"{value:.3f}" for value in values)])
+
+
+def _uncertainty_mm(transform: Path, points_mm: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """The registration's uncertainty at points (n, 3) of the TRUS, LPS mm; NaN outside what was registered.
+
+    It is that of the deformation, so it says nothing of other transforms in the same folder, as the start is.
+    """
+    from scipy.ndimage import map_coordinates
+
+    beside = transform.with_name("uncertainty.nrrd")
+    if transform.name != "transform.h5" or not beside.is_file():
+        return None
+    spread = Volume.read(beside)
+    index = spread.grid.to_index(points_mm)[:, ::-1].T
+    return map_coordinates(spread.array.astype(np.float64), index, order=1, mode="constant", cval=np.nan)

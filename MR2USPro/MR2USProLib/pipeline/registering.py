@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..progress import SILENT, Progress
@@ -48,17 +48,6 @@ class Registration:
         """Uncertainty of the deformation in mm on the pair's grid; None where the method knows none."""
         spread = self.fitted.uncertainty_mm
         return None if spread is None else Volume(spread, self.pair.us.grid)
-
-    def uncertainty_at(self, points_mm: ArrayLike) -> NDArray[np.float64]:
-        """That at points (n, 3) of the TRUS, LPS mm; NaN outside what was registered."""
-        from scipy.ndimage import map_coordinates
-
-        points = np.asarray(points_mm, dtype=np.float64).reshape(-1, 3)
-        spread = self.uncertainty()
-        if spread is None:
-            return np.full(len(points), np.nan)
-        index = spread.grid.to_index(points)[:, ::-1].T
-        return map_coordinates(spread.array.astype(np.float64), index, order=1, mode="constant", cval=np.nan)
 
 
 def methods_for(
