@@ -1,9 +1,12 @@
 """Two small pictures of which one is the other under a known field."""
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.ndimage import gaussian_filter, map_coordinates
 
 from MR2USProLib.registration.pair import Images
+from MR2USProLib.registration.training import register_with, train
 
 SHAPE = (16, 16, 16)
 SPACING_MM = (1.0, 1.5, 2.0)
@@ -32,3 +35,9 @@ def shifted(shift=(1.5, -1.0, 0.5), seed=0, spacing_mm=SPACING_MM):
 def error(found, truth):
     """Mean length of the difference of two fields in the inner part, voxels."""
     return np.linalg.norm(found - truth, axis=-1)[INNER].mean()
+
+
+def fit(method, images, **how):
+    """What a network finds that is fitted to the pair, and how its loss fell."""
+    trained = train(method, [images], **how)
+    return replace(register_with(trained, images), history=trained.history)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from MR2USProLib.evaluation.metrics import average_surface_distance_mm, dice, hausdorff95_mm, iou, psnr
+from MR2USProLib.evaluation.metrics import average_surface_distance_mm, dice, hausdorff95_mm, iou
 from MR2USProLib.volume import Grid, Volume
 
 
@@ -104,14 +104,3 @@ def test_masks_on_different_grids_are_refused():
     for measure in (dice, iou, average_surface_distance_mm, hausdorff95_mm):
         with pytest.raises(ValueError, match="different grids"):
             measure(one, box((2, 2, 2), (6, 6, 6), origin_mm=(1.0, 0.0, 0.0)))
-
-
-def test_psnr():
-    truth = np.array([0.0, 100.0, 50.0, 50.0])
-    assert psnr(truth, truth) == np.inf
-    assert psnr(truth + 10, truth) == pytest.approx(20.0)  # 10 log10(100^2 / 10^2)
-    assert psnr(truth + 10, truth, data_range=255) == pytest.approx(20 * np.log10(25.5))
-    with pytest.raises(ValueError, match="without contrast"):
-        psnr(np.ones(4), np.ones(4))
-    with pytest.raises(ValueError, match="shape"):
-        psnr(np.ones(4), np.ones(3))

@@ -14,9 +14,9 @@ from MR2USProLib.registration import transforms
 from MR2USProLib.registration.anatomy_aware import AnatomyAware, AnatomyAwareSettings
 from MR2USProLib.registration.deformation import compose, jacobian_determinant
 from MR2USProLib.registration.pair import Images
-from MR2USProLib.registration.training import fit as fit_method
 from MR2USProLib.volume import Grid, Volume
 from oblique_pair import rotation
+from registration_pair import fit as fit_method
 
 SHAPE = (16, 32, 32)
 SPACING_MM = (1.2, 1.2, 1.6)

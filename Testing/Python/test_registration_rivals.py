@@ -16,9 +16,9 @@ from MR2USProLib.registration.diffusemorph import DiffuseMorph, DiffuseMorphNetw
 from MR2USProLib.registration.fsdiffreg import FSDiffReg, FSDiffRegNetwork
 from MR2USProLib.registration.method import Batch
 from MR2USProLib.registration.methods import METHODS, named
-from MR2USProLib.registration.training import fit, train
+from MR2USProLib.registration.training import train
 from MR2USProLib.registration.voxelmorph import VoxelMorph, VoxelMorphNetwork
-from registration_pair import error, shifted
+from registration_pair import error, fit, shifted
 
 RIVALS = (FSDiffReg, DiffuseMorph, VoxelMorph)
 

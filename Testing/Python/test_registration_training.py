@@ -18,12 +18,12 @@ from MR2USProLib.registration.fitting import register_pair
 from MR2USProLib.registration.fsdiffreg import FSDiffReg
 from MR2USProLib.registration.methods import METHODS
 from MR2USProLib.registration.pair import Images
-from MR2USProLib.registration.training import fit, register_with, train
+from MR2USProLib.registration.training import register_with, train
 from MR2USProLib.registration.uncertainty import PRIOR_MM, looseness_mm, spread_mm
 from MR2USProLib.registration.voxelmorph import VoxelMorph, VoxelMorphSettings
 from MR2USProLib.volume import Grid, Volume
 from MR2USProLib.weights import Weights, read_weights, write_weights
-from registration_pair import INNER, SHAPE, error, pulled, shifted, texture
+from registration_pair import INNER, SHAPE, error, fit, pulled, shifted, texture
 
 SMALL = AnatomyAwareSettings(iterations=6, channels=(4, 8))
 

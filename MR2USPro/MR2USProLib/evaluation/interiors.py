@@ -27,11 +27,6 @@ class Interiors:
     darker_mr: float
     darker_us: float
 
-    @property
-    def agree(self) -> bool:
-        """Whether inside and rim differ the same way in both."""
-        return (self.darker_mr > 0) == (self.darker_us > 0)
-
 
 def interiors(
     mr: NDArray[np.float32],

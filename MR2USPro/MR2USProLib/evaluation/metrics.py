@@ -241,27 +241,6 @@ def displacement_statistics(displacement: Volume, mask: Volume | None = None) ->
     }
 
 
-def psnr(image: ArrayLike, reference: ArrayLike, data_range: float | None = None) -> float:
-    """Peak signal-to-noise ratio in dB of an image against a reference of the same shape; infinite where equal.
-
-    Args:
-        image: what is judged.
-        reference: the truth.
-        data_range: the largest possible difference; the range of the reference where it is not given.
-
-    Raises:
-        ValueError: the shapes differ, or the range is not positive.
-    """
-    one, truth = np.asarray(image, dtype=np.float64), np.asarray(reference, dtype=np.float64)
-    if one.shape != truth.shape:
-        raise ValueError(f"An image of shape {one.shape} does not compare with a reference of shape {truth.shape}.")
-    peak = float(np.ptp(truth)) if data_range is None else float(data_range)
-    if peak <= 0:
-        raise ValueError("A reference without contrast has no peak signal: give the data range.")
-    error = float(np.square(one - truth).mean())
-    return float("inf") if error == 0 else 10.0 * float(np.log10(peak**2 / error))
-
-
 def _masks(first: Volume, second: Volume) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     if first.grid != second.grid:
         raise ValueError("The masks lie on different grids: resample one onto the other's.")

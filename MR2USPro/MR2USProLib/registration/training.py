@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
@@ -96,21 +96,6 @@ def train(
         accelerated.place(network, method)
         history = _optimise(method, network, pairs, accelerated, checkpoint, seed, progress, on_field)
     return Trained(method, network, history)
-
-
-def fit(
-    method: Method,
-    images: Images,
-    *,
-    start: Part | None = None,
-    seed: int = 0,
-    device: str = "cpu",
-    progress: Progress = SILENT,
-    on_field: FieldListener = lambda field: None,
-) -> FittedDeformation:
-    """Train a network on one pair and take its field; see :func:`train`."""
-    trained = train(method, [images], start=start, seed=seed, device=device, progress=progress, on_field=on_field)
-    return replace(register_with(trained, images, device=device), history=trained.history)
 
 
 def loaded(part: Part, *, device: str = "cpu") -> Trained:
