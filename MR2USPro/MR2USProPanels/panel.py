@@ -46,6 +46,7 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         for section in self.sections:
             button = ctk.ctkCollapsibleButton()
             button.text = section.title
+            button.connect("contentsCollapsed(bool)", section.setCollapsed)
             layout = qt.QVBoxLayout(button)
             layout.addWidget(section.widget)
             self.layout.addWidget(button)

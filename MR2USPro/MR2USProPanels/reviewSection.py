@@ -58,6 +58,7 @@ class ReviewSection(Section):
         self._timer = qt.QTimer()
         self._timer.connect("timeout()", self._onTimer)
         self._flickered = False
+        self._look: tuple[Any, ...] = ()
         logic.runner.watchers.append(self._onRunner)
         self._wasBusy = False
         self.ui.beforeButton.connect("clicked(bool)", self._onBefore)
@@ -68,6 +69,7 @@ class ReviewSection(Section):
         """Show another case."""
         if self.case is not None and not self.shows(case):
             self._leave(self.case)
+        self._look = ()
         super().setCase(case)
 
     def need(self) -> str:
@@ -104,9 +106,18 @@ class ReviewSection(Section):
         self.ui.reviewComboBox.enabled = pair is not None and not busy
         if not active or pair is None:
             self._leave(case)
+            self._look = ()
             self.ui.whatLabel.text = self.ui.reviewComboBox.toolTip = self._why(case, busy)
             return
         self.ui.reviewComboBox.toolTip = _("How the MR and the TRUS are shown together in the slice views.")
+        if self.collapsed:  # the views are for whatever is being done instead
+            self._timer.stop()
+            self._look = ()
+            return
+        look = _lookAt(case, *pair)
+        if look == self._look:  # what was changed is not seen here, and the views may show something else by now
+            return
+        self._look = look
         if case.review != "flicker":
             self._timer.stop()
         if case.review != "deformation":
@@ -258,9 +269,20 @@ class ReviewSection(Section):
         with slicer.util.NodeModify(self.case.parameterNode):
             self.case.showBefore = before
             self.case.showStart = False
+        self._look = ()  # also where it was chosen already: the views may show something else by now
+        self.changed()
 
     def _onLink(self, linked: bool) -> None:
         sliceLayers.link(linked)
+
+
+def _lookAt(case: Case, *pair: Any) -> tuple[Any, ...]:
+    """All that decides on what is seen."""
+    nodes = (*pair, case.translatedMr, case.translatedUs, case.uncertainty)
+    there = [node for node in nodes if node is not None and node.GetImageData() is not None]
+    images = [(node.GetID(), node.GetImageData().GetMTime()) for node in there]
+    sliders = case.opacity, case.tileMm, case.curtainShare, case.flickerHz
+    return case.review, case.curtainAxis, case.inColor, case.gridLines, *sliders, *images
 
 
 def _name(case: Case) -> str:

@@ -29,6 +29,7 @@ class Section:
         ui: its named child widgets.
         logic: what does the work.
         case: what is shown; None before :meth:`setCase`.
+        collapsed: whether the panel shows no more of the section than its heading.
         row: where its job is started and seen; None where it has none.
         isChecked: whether the section shows a result that is to be looked at before going on.
     """
@@ -43,6 +44,7 @@ class Section:
         self.widget.setMRMLScene(slicer.mrmlScene)
         self.ui = slicer.util.childWidgetVariables(self.widget)
         self.case: Case | None = None
+        self.collapsed = False
         self._guiTag: int | None = None
         self._nodeTag: int | None = None
         self._refreshing = qt.QTimer()
@@ -68,6 +70,11 @@ class Section:
     def changed(self, *_: Any) -> None:
         """Have the section brought up to date soon."""
         self._refreshing.start()
+
+    def setCollapsed(self, collapsed: bool) -> None:
+        """Hear that the section was closed or opened."""
+        self.collapsed = collapsed
+        self.changed()
 
     def refresh(self) -> None:
         """Bring the widgets in line with the case; there is one."""

@@ -1,0 +1,81 @@
+"""Steps of the guided exam that somebody goes back to, and what the views show meanwhile."""
+
+import pytest
+
+from reconstruct_panel import background, put_into
+from register_panel import keep_result, shown
+
+CASE, EXAM, STITCH, FILL, ALIGN, REGISTER, REVIEW, TARGETS, EXPORT = range(9)
+
+
+class Guide:
+    """The panel MR2USPro over a case with frames and a registration."""
+
+    def __init__(self, app):
+        self.app, self.panel = app, app.openModule("MR2USPro")
+
+    @property
+    def case(self):
+        from MR2USProPanels.case import currentCase
+
+        return currentCase()
+
+    def form(self, step):
+        return vars(self.panel.sections[step])["ui"]
+
+    def open(self, *steps):
+        for n, button in enumerate(self.panel.buttons):
+            button.collapsed = n not in steps
+        self.app.process(0.05)
+
+
+@pytest.fixture
+def guide(slicerApp, knownPair, tmp_path):
+    from MR2USProLib.mrml import volume_node
+
+    guide = Guide(slicerApp)
+    collapsed = [button.collapsed for button in guide.panel.buttons]
+    put_into(guide.case)
+    mr, us, _ = knownPair
+    guide.case.mr, guide.case.trus = volume_node(mr, "T2"), volume_node(us, "TRUS volume")
+    keep_result(guide.case, knownPair, tmp_path / "job")
+    slicerApp.process(0.1)
+    yield guide
+    for button, was in zip(guide.panel.buttons, collapsed, strict=True):
+        button.collapsed = was  # the panel outlives the test
+
+
+def look_at_frame(form, frame):
+    form.frameSlider.value = frame - 1  # where a slider stands already, nothing is heard of it
+    form.frameSlider.value = frame
+
+
+@pytest.mark.parametrize("steps", [(STITCH,), (STITCH, REVIEW)])
+def test_frames_stay_in_the_views_while_they_are_decided_on(guide, slicerApp, steps):
+    case, form = guide.case, guide.form(STITCH)
+    assert shown((case.trus.GetID(), case.warped.GetID(), 0.5))
+    guide.open(*steps)
+    look_at_frame(form, 7)
+    slicerApp.process(0.05)
+    assert background("Red")[0] is case.sagittalFrames
+    form.excludeButton.click()
+    slicerApp.process(0.05)
+    assert case.excluded == [7]
+    assert background("Red") == (case.sagittalFrames, 7.0)
+    guide.open(REVIEW)
+    guide.form(REVIEW).afterButton.click()
+    slicerApp.process(0.05)
+    assert shown((case.trus.GetID(), case.warped.GetID(), 0.5))
+
+
+def test_reviewing_goes_on_when_its_section_is_opened_again(guide, slicerApp):
+    case = guide.case
+    guide.form(REVIEW).reviewComboBox.setCurrentIndex(3)
+    guide.open(STITCH)
+    look_at_frame(guide.form(STITCH), 7)
+    slicerApp.process(0.6)  # and nothing flickers over the frames
+    assert background("Red")[0] is case.sagittalFrames
+    assert not guide.panel.sections[REVIEW]._timer.active
+    guide.open(REVIEW)
+    assert background("Red")[0] is case.trus
+    assert guide.panel.sections[REVIEW]._timer.active
