@@ -102,8 +102,8 @@ class FillSection(Section):
         if found:
             size = " x ".join(str(n) for n in found["volume_voxels_ijk"])
             lines.append(
-                _("{size} voxels of {mm:.2g} mm; frames reached {share:.0%} of what the fan covers.").format(
-                    size=size, mm=found["volume_spacing_mm"][0], share=found["measured_share_of_fan"]
+                _("{size} voxels of {mm:.2g} mm; frames reached {share:.0f} % of what the fan covers.").format(
+                    size=size, mm=found["volume_spacing_mm"][0], share=100 * found["measured_share_of_fan"]
                 )
             )
             if "filling" in found:

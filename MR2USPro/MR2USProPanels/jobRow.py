@@ -120,7 +120,8 @@ class JobRow:
         if not run.ended:
             self.ui.progressBar.value = round(1000 * run.fraction)
             left = run.seconds_left
-            self.ui.progressBar.setFormat("%p%" if left is None else _("%p%, {time} left").format(time=duration(left)))
+            text = "%p %" if left is None else _("%p %, {time} left").format(time=duration(left))
+            self.ui.progressBar.setFormat(text)
         failed = run.state is State.FAILED
         doing = run.message or _("Starting the worker ...")
         texts = [run.notice, "" if run.state is State.DONE else doing]

@@ -333,5 +333,5 @@ def _frameText(frame: int, count: int, place: dict[str, Any]) -> str:
         n=frame, last=count - 1, status=_status(place["status"]), mm=place["position_mm"]
     )
     if place["status"] == "ok":
-        text += _(", confidence {confidence:.0%}").format(confidence=place["confidence"])
+        text += _(", confidence {confidence:.0f} %").format(confidence=100 * place["confidence"])
     return text

@@ -113,7 +113,7 @@ def test_the_tables_say_what_the_rows_say(evaluated):
     for method, values in tre.items():
         assert lines[method][column] == f"{values.mean():.2f} ± {values.std(ddof=1):.2f}"
     worse = np.mean(tre["none+voxelmorph"] > tre["start"])
-    assert f"{worse:.0%} worse" in lines["none+voxelmorph"][-1]
+    assert f"{100 * worse:.0f} % worse" in lines["none+voxelmorph"][-1]
     assert lines["Translation"][1].startswith("FID (own features")
     assert [name for name in lines if name in ("original", "acmt")] == ["original", "acmt"]
     assert "Table II" in text

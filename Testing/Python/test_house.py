@@ -37,6 +37,10 @@ def tracked_files():
     return [ROOT / name for name in output.split("\0") if name and (ROOT / name).is_file()]
 
 
+def lines_of(path):
+    return path.read_text(encoding="utf-8").splitlines()
+
+
 def engine_files():
     return sorted(ENGINE.rglob("*.py"))
 
@@ -123,6 +127,13 @@ def test_no_file_names(what):
                 f"{path.relative_to(ROOT)}:{n}: {line}" for n, line in enumerate(lines, 1) if pattern.search(line)
             ]
     assert not found
+
+
+def test_a_space_stands_before_per_cent():
+    pattern = re.compile(r"(?:\d|\}|%p)%(?!;)|:[+.\d]*%\}")  # a style sheet has its own way
+    files = [path for path in tracked_files() if path.suffix in (".py", ".ui", ".md") and "Testing" not in path.parts]
+    assert len(files) > 200
+    assert not [f"{path.name}: {line}" for path in files for line in lines_of(path) if pattern.search(line)]
 
 
 def test_git_ignores_the_environment():

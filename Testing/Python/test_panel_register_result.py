@@ -162,7 +162,7 @@ def test_a_result_that_is_worse_than_the_start_is_called_so(slicerApp):
     assert "do not" not in better
     for dsc, tre in (((0.9, 0.7), (2.0, 2.0)), ((0.9, 0.9), (2.0, 5.0))):
         assert "do not use it" in verdict(metrics(dsc, tre))[0]
-    for folded, share in ((0.001, "0.10%"), (1e-6, "less than 0.01%")):
+    for folded, share in ((0.001, "0.10 %"), (1e-6, "less than 0.01 %")):
         folds = metrics((0.9, 0.9), (2.0, None), folded)
         assert [text for text in verdict(folds) if "fold" in text] == [
             f"This result is doubtful. The deformation folds {share} of the tissue over itself."

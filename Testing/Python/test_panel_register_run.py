@@ -70,7 +70,7 @@ def test_a_start_that_misses_is_refused_in_a_sentence(registerPanel, posedCase, 
     slicerApp.process(0.1)
     message = registerPanel.row.messageLabel
     assert message.visible
-    assert "overlap in only 0%" in message.text
+    assert "overlap in only 0 %" in message.text
     assert "--" not in message.text
     assert registerPanel.run.text == "Register"
     assert nodes() == before

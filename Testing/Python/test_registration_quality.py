@@ -51,8 +51,8 @@ def test_doubts_name_what_speaks_against_a_result():
     assert Quality(0.95, 0.84, 0.2, 0.0, 1.0, agreed=True).doubts == ()  # the sight of the glands errs by that much
     assert "from 0.95 to 0.74" in Quality(0.95, 0.74, 0.2, 0.0, 1.0, agreed=True).doubts[0]
     assert "overlap by 0.55 only" in Quality(0.55, 0.55, 0.2, 0.0, 1.0).doubts[0]
-    assert "folds 0.10% of" in Quality(0.9, 0.9, 0.2, 0.001, 1.0).doubts[0]
-    assert "folds less than 0.01% of" in Quality(0.9, 0.9, 0.2, 1e-6, 1.0).doubts[0]
+    assert "folds 0.10 % of" in Quality(0.9, 0.9, 0.2, 0.001, 1.0).doubts[0]
+    assert "folds less than 0.01 % of" in Quality(0.9, 0.9, 0.2, 1e-6, 1.0).doubts[0]
     assert "leads 4.0 mm away" in Quality(0.9, 0.9, 4.0, 0.0, 1.0).doubts[0]
     assert "uncertainty is 5.0 mm" in Quality(0.9, 0.9, 0.2, 0.0, 5.0).doubts[0]
 

@@ -46,7 +46,7 @@ def verdict(rows: Mapping[str, Sequence[Row]]) -> str:
     lead = "The greatest" if means[best] > means[START] else "No method made the start better. Of them, the greatest"
     return (
         f"{lead} {title} is that of {best}: {written(means[best], unit, 3)} on average, against "
-        f"{written(means[START], unit, 3)} at the start; {found.worse:.0%} of the pairs got worse."
+        f"{written(means[START], unit, 3)} at the start; {100 * found.worse:.0f} % of the pairs got worse."
     )
 
 

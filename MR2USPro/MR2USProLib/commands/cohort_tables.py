@@ -90,7 +90,7 @@ def table_one(translations: Sequence[Translated]) -> Table:
             _two(one.between),
             _two(one.ruler),
             _two(one.alike),
-            "" if one.darker is None else " / ".join(f"{share:.0%}" for share in one.darker),
+            "" if one.darker is None else " / ".join(f"{100 * share:.0f} %" for share in one.darker),
             f"{one.collapsed[0]} of {one.collapsed[1]}",
             _mean(spread(one.after, "dsc"), 3),
             changed(one.before, one.after, "dsc", 3, more_is_better=True),
@@ -179,7 +179,7 @@ def changed(
         return ""
     sign = "−" if round(found.mean, digits) < 0 else "+"
     p = "" if found.p != found.p else f"p {found.p:.2g}, " if found.p >= 0.001 else "p < 0.001, "
-    text = f"{sign}{abs(found.mean):.{digits}f} ({p}{found.worse:.0%} worse)"
+    text = f"{sign}{abs(found.mean):.{digits}f} ({p}{100 * found.worse:.0f} % worse)"
     return Mark(text, (found.mean > 0) == more_is_better if found.p < 0.05 else None)
 
 
@@ -216,6 +216,6 @@ def _distances(found: Distance | None, original: Distance | None) -> tuple[str, 
         return written(None), written(None)
     cells = []
     for value, first, digits in ((found.fid, original.fid, 2), (found.kid, original.kid, 4)):
-        change = f" ({(value - first) / abs(first):+.0%})".replace("-", "−") if found is not original else ""
+        change = f" ({100 * (value - first) / abs(first):+.0f} %)".replace("-", "−") if found is not original else ""
         cells.append(written(value, digits=digits) + change)
     return cells[0], cells[1]

@@ -53,7 +53,8 @@ class Pair:
             "Both were resampled in the region to {} x {} x {} voxels".format(*size)
             + " of {:.2f} x {:.2f} x {:.2f} mm, blurred to that size first.".format(*spacing),
             "The bias field of the MR was divided out (N4).",
-            f"What only one of them shows is kept out of every loss: {1 - self.valid.mean():.0%} of the region.",
+            f"What only one of them shows is kept out of every loss: "
+            f"{100 * (1 - self.valid.mean()):.0f} % of the region.",
             "Their grey levels from the 1st to the 99th percentile of the rest become -1 to 1.",
         )
 
@@ -209,8 +210,8 @@ def pair_up(
     valid &= Volume(np.ones(mr.grid.shape, np.uint8), mr.grid).resampled(grid, pose, "nearest").array > 0
     if valid.mean() < 0.05:
         raise InputError(
-            f"MR and TRUS overlap in only {valid.mean():.0%} of the region: start from another pose with --initial "
-            "(centers brings their middles together)."
+            f"MR and TRUS overlap in only {100 * valid.mean():.0f} % of the region: start from another pose with "
+            "--initial (centers brings their middles together)."
         )
     return Pair(
         without_bias(_as_float(mr.smoothed_for(grid).resampled(grid, pose, outside=float(mr.array.min()))), valid),

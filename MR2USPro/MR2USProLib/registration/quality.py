@@ -131,7 +131,7 @@ class Quality:
 
 def share(fraction: float) -> str:
     """In per cent; what is more than nothing is never called 0."""
-    return "less than 0.01%" if 0 < fraction < 0.5e-4 else f"{fraction:.2%}"
+    return "less than 0.01 %" if 0 < fraction < 0.5e-4 else f"{100 * fraction:.2f} %"
 
 
 def detour_mm(

@@ -115,7 +115,8 @@ def examine(pairs: Sequence[Outcome], ruler: float = 1.0, *, unfinished: bool = 
     for side, name in (("mr", "MR"), ("us", "US")):
         edges, contrast, grain = found[f"edges_{side}"], found[f"contrast_{side}"], found[f"grain_{side}"]
         if contrast < LEAST_CONTRAST:
-            reasons.append(f"The translated {name} is all but constant ({contrast:.0%} of its source's contrast).")
+            text = f"The translated {name} is all but constant ({100 * contrast:.0f} % of its source's contrast)."
+            reasons.append(text)
         if edges < LEAST_EDGES:
             reasons.append(f"The translated {name} lost the edges of its source (agreement {edges:.2f}).")
         if edges < LEAST_EDGES_OF_A_TEMPLATE:
@@ -129,7 +130,7 @@ def examine(pairs: Sequence[Outcome], ruler: float = 1.0, *, unfinished: bool = 
                     f"The translated {name} is one picture for every patient (correlation {between[side]:.2f})."
                 )
         if grain > max(GRAIN, found[f"source_grain_{side}"]):
-            reasons.append(f"The translated {name} is grainy ({grain:.0%} of its variance).")
+            reasons.append(f"The translated {name} is grainy ({100 * grain:.0f} % of its variance).")
         streaks, source_streaks = found[f"streaks_{side}"], found[f"source_streaks_{side}"]
         striped = grain > LEAST_STREAKED and streaks > max(STREAKS, source_streaks + STREAKS_BEYOND_SOURCE)
         if striped and not unfinished:  # a run may draw some on its way and lose them again
@@ -138,7 +139,7 @@ def examine(pairs: Sequence[Outcome], ruler: float = 1.0, *, unfinished: bool = 
                 "the other."
             )
     if ruler < LEAST_RULER:
-        reasons.append(f"The losses went blind: their features see {ruler:.0%} of what they saw at first.")
+        reasons.append(f"The losses went blind: their features see {100 * ruler:.0f} % of what they saw at first.")
     before, after = found["gap_before"], found["gap_after"]
     # Two anatomies that do not lie on each other differ by 2 however alike they look, and a TRUS that is to stay what
     # it is does not come nearer: a difference that stays is a fault only where the pictures stayed the same, too.

@@ -37,7 +37,8 @@ def clean(
     for view, share in (("sagittal", sagittal_share), ("transverse", transverse_share)):
         if share:
             notes.append(
-                f"Text or marks cover {share:.2%} of the {view} view; they were filled from the pixels around them."
+                f"Text or marks cover {100 * share:.2f} % of the {view} view; they were filled from the pixels around "
+                "them."
             )
     return (sagittal, transverse), tuple(notes)
 
