@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import nifti
 from .errors import InputError
+from .hush import hushed
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -338,7 +339,8 @@ def read_image(path: str | Path) -> sitk.Image:
     reader.SetFileName(str(path))
     broken = f"{path.name} could not be read as an image: give a complete NRRD, MetaImage or NIfTI file."
     try:
-        image = reader.Execute()
+        with hushed():
+            image = reader.Execute()
     except RuntimeError as error:
         raise InputError(broken) from error
     if path.name.lower().endswith(nifti.SUFFIXES) and nifti.breaks_off(path):

@@ -152,6 +152,41 @@ def test_a_transform_of_the_plane_is_refused(tmp_path):
         transforms.read_transform(tmp_path / "flat.tfm")
 
 
+def test_a_transform_that_breaks_off_is_told_in_our_words_alone(tmp_path, capfd):
+    path = tmp_path / "cut.h5"
+    transforms.write_transform(path, sitk.AffineTransform(3))
+    path.write_bytes(path.read_bytes()[:3000])
+    with pytest.raises(InputError, match="could not be read as a transform"):
+        transforms.read_transform(path)
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("matrix", "shift", "says"),
+    [
+        ((1, 0, 0, 0, 1, 0, 0, 0, 1), (np.nan, 0, 0), "no numbers"),
+        ((1, 0, 0, 0, np.nan, 0, 0, 0, 1), (0, 0, 0), "no numbers"),
+        ((1, 0, 0, 0, 1, 0, 1, 1, 0), (0, 0, 0), "flattens the image"),
+    ],
+)
+def test_a_transform_that_leads_nowhere_is_refused(tmp_path, matrix, shift, says):
+    affine = sitk.AffineTransform(3)
+    affine.SetParameters([float(value) for value in (*matrix, *shift)])
+    transforms.write_transform(tmp_path / "bad.h5", affine)
+    with pytest.raises(InputError, match=says):
+        transforms.read_transform(tmp_path / "bad.h5")
+
+
+def test_every_linear_transform_that_was_read_has_an_inverse(tmp_path):
+    """ITK cannot invert some of its own classes, which 3D Slicer's BRAINSFit writes."""
+    skewed = sitk.ScaleSkewVersor3DTransform()
+    skewed.SetTranslation((1.0, 2.0, 3.0))
+    transforms.write_transform(tmp_path / "skewed.tfm", skewed)
+    found = transforms.read_transform(tmp_path / "skewed.tfm")
+    assert found.TransformPoint((0.0, 0.0, 0.0)) == (1.0, 2.0, 3.0)
+    assert found.GetInverse().TransformPoint((1.0, 2.0, 3.0)) == (0.0, 0.0, 0.0)
+
+
 def test_displacement_of_a_translation_is_that_translation():
     grid = Grid((3, 4, 5), (1, 2, 3), (9, 8, 7), rotation(0.1, 0.2, 0.3))
     found = transforms.displacement_on(grid, sitk.TranslationTransform(3, (1.0, -2.0, 3.0)))

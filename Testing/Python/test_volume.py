@@ -136,6 +136,16 @@ def test_what_is_no_image_is_refused_with_a_sentence(tmp_path, name, content):
         Volume.read(tmp_path / name)
 
 
+def test_an_image_that_breaks_off_is_told_in_our_words_alone(tmp_path, capfd):
+    array = np.arange(4 * 5 * 6, dtype=np.int16).reshape(4, 5, 6)
+    sitk.WriteImage(sitk.GetImageFromArray(array), str(tmp_path / "cut.mha"))
+    whole = (tmp_path / "cut.mha").read_bytes()
+    (tmp_path / "cut.mha").write_bytes(whole[:-100])
+    with pytest.raises(InputError, match="could not be read as an image"):
+        Volume.read(tmp_path / "cut.mha")
+    assert capfd.readouterr().err == ""
+
+
 def test_a_flat_picture_is_no_volume(tmp_path):
     sitk.WriteImage(sitk.Image([8, 8], sitk.sitkUInt8), str(tmp_path / "flat.png"))
     with pytest.raises(InputError, match="three axes"):

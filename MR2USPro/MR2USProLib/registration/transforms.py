@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import spline_filter
 
 from ..errors import InputError
+from ..hush import hushed
 from ..volume import Grid, Volume
 
 SUFFIXES = (".h5", ".hdf5", ".tfm", ".txt", ".mat")
@@ -60,23 +61,31 @@ def write_transform(path: str | Path, transform: sitk.Transform) -> None:
 
 
 def read_transform(path: str | Path) -> sitk.Transform:
-    """Read a transform of 3-D points.
+    """Read a transform of 3-D points; a linear one of whatever class becomes an affine one.
 
     Raises:
-        InputError: no such file, or not a 3-D transform that ITK can read.
+        InputError: no such file, not a 3-D transform that ITK can read, or a linear one that has no inverse.
     """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"The transform file {path} does not exist: check the path.")
     try:
-        transform = sitk.ReadTransform(str(path))
+        with hushed():
+            transform = sitk.ReadTransform(str(path))
     except RuntimeError as error:
         raise InputError(
             f"{path.name} could not be read as a transform: give one that ITK or Slicer wrote ({', '.join(SUFFIXES)})."
         ) from error
     if transform.GetDimension() != 3:
         raise InputError(f"{path.name} transforms points of {transform.GetDimension()} coordinates: give a 3-D one.")
-    return transform
+    if not np.isfinite(transform.TransformPoint((0.0, 0.0, 0.0))).all():
+        raise InputError(f"{path.name} holds values that are no numbers: save the transform anew.")
+    if not transform.IsLinear():
+        return transform
+    affine = as_affine(transform)  # some of the other classes have no inverse in ITK
+    if np.linalg.matrix_rank(np.reshape(affine.GetMatrix(), (3, 3))) < 3:
+        raise InputError(f"{path.name} flattens the image, so that no way leads back: give a transform that does not.")
+    return affine
 
 
 def displacement_on(grid: Grid, transform: sitk.Transform) -> Volume:
