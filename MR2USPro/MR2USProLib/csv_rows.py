@@ -36,7 +36,8 @@ def read_rows(path: str | Path, needed: Sequence[str], what: str) -> Rows:
         what: the file is, for people.
 
     Raises:
-        InputError: no such file, no table of text, or a column is missing.
+        InputError: no such file, no table of text, a column is missing or there twice, or a row is longer than the
+            header.
     """
     path, header = Path(path), ",".join(needed)
     if not path.is_file():
@@ -46,7 +47,9 @@ def read_rows(path: str | Path, needed: Sequence[str], what: str) -> Rows:
             first = stream.readline()
             stream.seek(0)
             reader = csv.DictReader(stream, delimiter=max(SEPARATORS, key=first.count), skipinitialspace=True)
-            names, rows = tuple(reader.fieldnames or ()), [(row, reader.line_num) for row in reader]
+            names = tuple(name.strip() for name in reader.fieldnames or ())
+            reader.fieldnames = names
+            rows = [(row, reader.line_num) for row in reader]
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(
             f"{path.name} is not a text table: give a CSV file in UTF-8 with the header {header}."
@@ -54,4 +57,21 @@ def read_rows(path: str | Path, needed: Sequence[str], what: str) -> Rows:
     for column in needed:
         if column not in names:
             raise InputError(f"{path.name} lacks the column {column}: its header must name {header}.")
+        if names.count(column) > 1:
+            raise InputError(f"{path.name} has the column {column} twice: name every column once.")
+    for row, line in rows:
+        if any(row.get(None) or ()):  # a separator too many: what follows it would be taken for something else
+            raise InputError(
+                f"The line {line} of {path.name} has not as many values as the header: separate them as the header "
+                "does, and put a text that holds the separator in quotes."
+            )
     return Rows(names, [row for row, _ in rows], [line for _, line in rows])
+
+
+def number(cell: str) -> float:
+    """The number in a cell; where spreadsheets separate by semicolons, it has a decimal comma.
+
+    Raises:
+        ValueError: there is none.
+    """
+    return float(cell.replace(",", "."))

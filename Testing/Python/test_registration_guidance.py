@@ -328,6 +328,28 @@ def test_points_of_slicer_and_tables_are_read_alike(tmp_path):
         read_points(tmp_path / "folder.mrk.json")
 
 
+def test_decimal_commas_are_read_and_a_comma_too_many_is_refused(tmp_path):
+    """A coordinate that moved into the next column would be a target at another place."""
+    (tmp_path / "german.csv").write_text("name ; x ; y ; z \na, b;1,5;-2,25;3\n")
+    names, places = read_points(tmp_path / "german.csv")
+    assert names == ["a, b"]
+    assert places.tolist() == [[1.5, -2.25, 3.0]]
+    for text, says in (
+        ("name,x,y,z\na,1,5,-2,25,3,0\n", "line 2 of bad.csv has not as many values"),
+        ("name,x,x,y,z\na,1,2,3,4\n", "the column x twice"),
+    ):
+        (tmp_path / "bad.csv").write_text(text)
+        with pytest.raises(InputError, match=says):
+            read_points(tmp_path / "bad.csv")
+
+
+@pytest.mark.parametrize("points", [["a"], [{"position": [10**400, 0, 0]}], [{"position": None}]])
+def test_markups_of_another_kind_are_refused(tmp_path, points):
+    (tmp_path / "a.mrk.json").write_text(json.dumps({"markups": [{"controlPoints": points}]}))
+    with pytest.raises(InputError, match="is not a list of points"):
+        read_points(tmp_path / "a.mrk.json")
+
+
 def test_the_first_channel_or_all_that_is_not_0_is_the_gland(tmp_path):
     zones = np.zeros((6, 8, 8), np.uint8)
     zones[1:5, 1:7, 1:4], zones[1:5, 1:7, 4:7] = 1, 2

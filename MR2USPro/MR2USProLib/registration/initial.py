@@ -8,7 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from ..csv_rows import read_rows
+from ..csv_rows import number, read_rows
 from ..errors import InputError
 from ..volume import Grid, Volume
 from .transforms import SUFFIXES, read_transform
@@ -63,9 +63,10 @@ def read_landmarks(path: str | Path) -> tuple[NDArray[np.float64], NDArray[np.fl
         InputError: no such file, columns missing, or values that are no numbers.
     """
     path = Path(path)
-    rows = [[row[name] for name in COLUMNS] for row in read_rows(path, COLUMNS, "landmark file").cells]
+    rows = read_rows(path, COLUMNS, "landmark file").cells
     try:
-        points = np.array(rows, dtype=np.float64).reshape(-1, 6)
+        # a cell that is empty or not there makes its pair incomplete
+        points = np.array([[number(row[name] or "nan") for name in COLUMNS] for row in rows]).reshape(-1, 6)
     except (TypeError, ValueError) as error:
         raise InputError(f"{path.name} holds a value that is no number: every row needs six, in LPS mm.") from error
     if not len(points) or not np.isfinite(points).all():

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..csv_rows import read_rows
+from ..csv_rows import number, read_rows
 from ..errors import InputError
 
 MARKUPS = ".json"
@@ -25,7 +25,7 @@ def read_points(path: str | Path) -> tuple[list[str], NDArray[np.float64]]:
         names, positions = _markups(path) if path.suffix.lower() == MARKUPS else _table(path)
     except (FileNotFoundError, IsADirectoryError) as error:
         raise InputError(f"{path} does not exist: check the path.") from error
-    except (KeyError, IndexError, TypeError, ValueError) as error:
+    except (AttributeError, LookupError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise InputError(
             f"{path.name} is not a list of points: give columns name,x,y,z in LPS mm, or markups that 3D Slicer saved "
             "(.mrk.json)."
@@ -39,7 +39,7 @@ def read_points(path: str | Path) -> tuple[list[str], NDArray[np.float64]]:
 
 def _table(path: Path) -> tuple[list[str], NDArray[np.float64]]:
     rows = read_rows(path, ("name", "x", "y", "z"), "list of points").cells
-    return [row["name"] for row in rows], np.array([[float(row[axis]) for axis in "xyz"] for row in rows])
+    return [row["name"] for row in rows], np.array([[number(row[axis]) for axis in "xyz"] for row in rows])
 
 
 def _markups(path: Path) -> tuple[list[str], NDArray[np.float64]]:
