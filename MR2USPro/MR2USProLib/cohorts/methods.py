@@ -12,7 +12,8 @@ START = "start"
 
 TRANSLATIONS = ("none", "unsb", "pmt", "acmt")
 NETWORKS = ("diffusemorph", "fsdiffreg", "anatomy-aware", "voxelmorph")
-WITHOUT_NETWORK = (SELF_SIMILARITY, "simpleitk", "demons")
+CLASSICAL = ("simpleitk", "demons")
+WITHOUT_NETWORK = (SELF_SIMILARITY, *CLASSICAL)
 FINDER = "finder"
 """The start alone, from boxes, as a cohort's boxes taught it; no translation goes before it."""
 REGISTER = "register"

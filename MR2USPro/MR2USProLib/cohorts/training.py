@@ -15,9 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..progress import SILENT, Progress
-from ..registration import SELF_SIMILARITY
 from ..volume import Volume
-from .methods import WITHOUT_NETWORK
+from .methods import CLASSICAL
 
 if TYPE_CHECKING:
     from ..pipeline import Pair
@@ -216,26 +215,21 @@ def deformed(
     """
     from ..registration.classical import register_classically
     from ..registration.demons import register_by_demons
-    from ..registration.methods import method_of, named
-    from ..registration.self_similarity import register_by_self_similarity
-    from ..registration.training import register_with, train
+    from ..registration.fitting import deform
 
     grid = pair.us.grid
-    images = translation.images(pair)
-    if name == SELF_SIMILARITY:
-        found = register_by_self_similarity(images, device=device, progress=progress)
-    elif name in WITHOUT_NETWORK:
+    if name in CLASSICAL:
         register = register_classically if name == "simpleitk" else register_by_demons
         moving, fixed = Volume(translation.mr, grid), Volume(translation.us, grid)
         return register(moving, fixed, pair.valid, progress=progress)
-    elif part is not None and not refine:
-        progress.report(0.0, "Registering")
-        found = register_with(part, images, device=device)
-    else:
-        method = named(name)() if part is None else method_of(part).refining()
-        if part is None and iterations is not None:
-            method = type(method)(replace(method.settings, iterations=iterations))
-        fitted = train(method, [images], start=part, seed=seed, device=device, progress=progress)
-        found = register_with(fitted, images, device=device)
-        progress.report(1.0)
+    found, _ = deform(
+        translation.images(pair),
+        name,
+        part,
+        refine=refine,
+        iterations=iterations,
+        seed=seed,
+        device=device,
+        progress=progress,
+    )
     return Volume(grid.voxels_to_mm(found.displacement), grid)

@@ -15,7 +15,7 @@ from .method import Method
 from .methods import method_of, named
 from .pair import FittedDeformation, Images
 from .self_similarity import register_by_self_similarity
-from .training import FieldListener, loaded, register_with, train
+from .training import FieldListener, Trained, loaded, register_with, train
 from .uncertainty import uncertainty_mm
 
 INCOMPRESSIBLE_NEEDS = "Only self-similarity and a fit of anatomy-aware can hold the volume: drop --incompressible."
@@ -50,27 +50,65 @@ def register_pair(
         Cancelled: the user asked to stop.
         InputError: there is no such method, an option means nothing here, or the network diverged.
     """
-    if name == SELF_SIMILARITY and refine:
-        return register_by_self_similarity(
-            images, incompressible=incompressible, device=device, progress=progress, on_field=on_field
-        )
     if part is None and not refine:
         raise InputError(f"There is no trained {name} to take as it is: give --weights, or drop --no-refine.")
-    method = named(name)() if part is None else method_of(part).refining()
+    found, trained = deform(
+        images,
+        name,
+        part,
+        refine=refine,
+        incompressible=incompressible,
+        seed=seed,
+        device=device,
+        progress=progress.part(0.0, 0.95),
+        on_field=on_field,
+    )
+    if trained is not None:  # self-similarity tells its own uncertainty
+        if not np.isfinite(found.displacement).all():
+            raise InputError(f"The network of {name} diverged: choose another --registration, or other --weights.")
+        sampling = progress.part(0.95, 1.0)
+        sure = uncertainty_mm(trained, images, found.displacement, seed=seed, device=device, progress=sampling)
+        found = replace(found, uncertainty_mm=sure)
+    progress.report(1.0)
+    return found
+
+
+def deform(
+    images: Images,
+    name: str,
+    part: Part | None = None,
+    *,
+    refine: bool = True,
+    iterations: int | None = None,
+    incompressible: bool = False,
+    seed: int = 0,
+    device: str = "cpu",
+    progress: Progress = SILENT,
+    on_field: FieldListener = lambda field: None,
+) -> tuple[FittedDeformation, Trained | None]:
+    """The deformation alone, whether it holds numbers or not, and the network that gave it; None for self-similarity.
+
+    Arguments and errors are those of :func:`register_pair`, but nothing is wrong about a pair that is not to be refined
+    and has no trained network: one is fitted. ``iterations`` are of such a fit; as many as suit one pair if not given.
+    """
+    if name == SELF_SIMILARITY:
+        found = register_by_self_similarity(
+            images, incompressible=incompressible, device=device, progress=progress, on_field=on_field
+        )
+        return found, None
+    method = method_of(part).refining() if part is not None else named(name)()
+    if part is None and iterations is not None:
+        method = type(method)(replace(method.settings, iterations=iterations))
     if incompressible:
         method = _incompressible(method, refine)
     if part is not None and not refine:
+        progress.report(0.0, "Registering")
         trained = loaded(part, device=device)
     else:
-        fitting = progress.part(0.0, 0.95)
-        trained = train(method, [images], start=part, seed=seed, device=device, progress=fitting, on_field=on_field)
+        trained = train(method, [images], start=part, seed=seed, device=device, progress=progress, on_field=on_field)
     found = replace(register_with(trained, images, device=device), history=trained.history)
-    if not np.isfinite(found.displacement).all():
-        raise InputError(f"The network of {name} diverged: choose another --registration, or other --weights.")
-    sampling = progress.part(0.95, 1.0)
-    sure = uncertainty_mm(trained, images, found.displacement, seed=seed, device=device, progress=sampling)
     progress.report(1.0)
-    return replace(found, uncertainty_mm=sure)
+    return found, trained
 
 
 def _incompressible(method: Method, refine: bool) -> Method:
