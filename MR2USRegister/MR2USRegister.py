@@ -17,6 +17,7 @@ from slicer.ScriptedLoadableModule import (
 )
 
 from MR2USProPanels import aligning, carrying, guiding, scoring
+from MR2USProPanels.handPlaced import toMr
 from MR2USProPanels.jobFiles import volumeToFile
 from MR2USProPanels.jobRunner import Callbacks, JobRunner
 from MR2USProPanels.lying import toImage
@@ -168,6 +169,9 @@ class MR2USRegisterLogic(ScriptedLoadableModuleLogic):
         from MR2USProLib.registration.transforms import as_affine, write_transform
 
         checkVolumes(mr, trus)
+        for drawn in (mrGland, mrMarks, mrSegmentation):
+            if drawn is not None:
+                toMr(drawn)
         start = aligning.asItLies(mr) if pose is None else mrml.transform_of(pose)
         parameters: dict[str, Any] = {
             "translation": translation,
@@ -222,7 +226,8 @@ class MR2USRegisterLogic(ScriptedLoadableModuleLogic):
 
         Args:
             nodes: points, lines, curves, planes and segmentations drawn on the MR; what is under no transform has its
-                places in the MR's own coordinates, wherever the start shows it.
+                places in the MR's own coordinates, wherever the start shows it. Points that were placed by hand while
+                it was shown there are brought to these coordinates.
             deformation: of :meth:`register`.
 
         Raises:

@@ -14,6 +14,7 @@ from MR2USProLib.errors import InputError
 from . import aligning, carrying, signs, sliceLayers, startPose
 from .case import Case
 from .choiceBox import ChoiceBox
+from .handPlaced import HandWatch
 from .reconstructed import filledVolume
 from .section import Section
 
@@ -57,8 +58,7 @@ class AlignSection(Section):
         self._dragging = False
         self._shown: tuple[str, str] | None = None
         self._told = ""
-        self._new: list[Any] = []
-        self._sceneTag = slicer.mrmlScene.AddObserver(slicer.mrmlScene.NodeAddedEvent, self._onNodeAdded)
+        self._hand = HandWatch(lambda: startPose.seenAt(self.case), carrying.KINDS, self._isKnown)
         self.ui.useButton.connect("clicked(bool)", self._onUse)
         self.ui.placeBoxesButton.connect("clicked(bool)", self._onPlaceBoxes)
         self.ui.mrPlaceWidget.connect("activeMarkupsPlaceModeChanged(bool)", self._onPlacingMr)
@@ -68,7 +68,6 @@ class AlignSection(Section):
         """Show another case; the MR of the old one goes back to where its file puts it."""
         if self.case is not None and not self.shows(case):
             startPose.attach(self.case, False)
-            self._new = []
         self._shown = None
         super().setCase(case)
         if case is None:
@@ -87,7 +86,7 @@ class AlignSection(Section):
         if self.case is not None:
             startPose.attach(self.case, False)
         self._observe([])
-        slicer.mrmlScene.RemoveObserver(self._sceneTag)
+        self._hand.cleanup()
         super().cleanup()
 
     def refresh(self) -> None:
@@ -95,6 +94,7 @@ class AlignSection(Section):
         case = self.case
         assert case is not None
         startPose.adoptTransform(case)
+        startPose.bringToMr(case)
         self._observe(
             [case.mr, case.trus, case.mrBox, case.trusBox, case.mrLandmarks, case.trusLandmarks, case.startTransform]
         )
@@ -145,10 +145,6 @@ class AlignSection(Section):
         for mark, start in ((case.trusBox, "boxes"), (case.trusLandmarks, "landmarks")):
             if mark is not None:
                 mark.SetDisplayVisibility(case.start == start)
-        new, self._new = self._new, []
-        for node in new if shown else ():
-            if slicer.mrmlScene.IsNodePresent(node):
-                startPose.draw(case, node)
         pair = (case.mr.GetID(), case.trus.GetID()) if shown else None
         if pair is not None and pair != self._shown and not self.logic.runner.busy:
             there = any(composite.GetBackgroundVolumeID() == pair[1] for composite in sliceLayers.compositeNodes())
@@ -229,11 +225,10 @@ class AlignSection(Section):
             box.GetDisplayNode().SetPropertiesLabelVisibility(False)  # both names would lie on each other
             setattr(case, field, box)
 
-    @vtk.calldata_type(vtk.VTK_OBJECT)  # type: ignore[untyped-decorator]
-    def _onNodeAdded(self, caller: Any, event: Any, node: Any) -> None:
-        if self.case is not None and not caller.IsBatchProcessing() and any(map(node.IsA, carrying.KINDS)):
-            self._new.append(node)  # judged once it is known what it was made for, and whether it came with places
-            self.changed()
+    def _isKnown(self, node: Any) -> bool:
+        """Whether a mark moves with the MR, or was itself carried to the TRUS."""
+        assert self.case is not None
+        return node.GetParentTransformNode() is self.case.pose or carrying.isCarried(node)
 
     def _onPlacingMr(self, placing: bool) -> None:
         sliceLayers.setOpacity(1.0 if placing else 0.5)

@@ -14,11 +14,14 @@ from slicer.i18n import tr as _
 from MR2USProLib.errors import InputError
 
 from .case import cases
+from .handPlaced import toMr
 from .lying import toImage
 from .registered import startOf
 
 SOURCE = "MR2USPro.CarriedFrom"
 """Role of the reference from a carried node to the one on the MR."""
+BY = "MR2USPro.CarriedBy"
+"""Role of the reference from a carried node to the deformation."""
 KINDS = (
     "vtkMRMLMarkupsFiducialNode",
     "vtkMRMLMarkupsLineNode",
@@ -61,10 +64,11 @@ def check(node: Any, deformation: Any) -> None:
                 name=node.GetName()
             )
         )
-    if node.GetNodeReference(SOURCE) is not None:
+    if isCarried(node):
         raise InputError(
             _("{name} was carried to the TRUS already: choose what was drawn on the MR.").format(name=node.GetName())
         )
+    toMr(node)  # where it was placed by hand beside the MR at its start
     if not _parts(node):
         raise InputError(_("{name} is empty: draw it on the MR first.").format(name=node.GetName()))
     mr = deformation.GetNodeReference(slicer.vtkMRMLTransformNode.GetMovingNodeReferenceRole())
@@ -81,8 +85,9 @@ def carry(node: Any, deformation: Any) -> Any:
     """A copy of a markups or segmentation node where the deformation puts it; an earlier copy is overwritten.
 
     The node lies in the MR where both lie in the world, whatever transforms they are under. Only the start is left out,
-    under which the MR is put to be shown: what is under no transform has its places in the MR's own coordinates. The
-    node itself is hidden: seen over the TRUS, it would point to the wrong place.
+    under which the MR is put to be shown: what is under no transform has its places in the MR's own coordinates, unless
+    a hand placed it beside the MR at the start. The node itself is hidden: seen over the TRUS, it would point to the
+    wrong place.
     """
     copy = carriedFrom(node)
     if copy is None:
@@ -90,6 +95,7 @@ def carry(node: Any, deformation: Any) -> Any:
         copy.SetName(_("{name} on TRUS").format(name=node.GetName()))
         copy.CreateDefaultDisplayNodes()
         copy.SetNodeReferenceID(SOURCE, node.GetID())
+    copy.SetNodeReferenceID(BY, deformation.GetID())
     copy.SetAndObserveTransformNodeID(None)
     copy.CopyContent(node)
     if node.GetDisplayNode() is not None:
@@ -101,6 +107,19 @@ def carry(node: Any, deformation: Any) -> Any:
     copy.SetAndObserveTransformNodeID(deformation.GetID())
     copy.HardenTransform()
     return copy
+
+
+def isCarried(node: Any) -> bool:
+    """Whether a node is a copy that :func:`carry` made."""
+    return node.GetNodeReference(SOURCE) is not None
+
+
+def carriedBy(deformation: Any) -> list[Any]:
+    """The copies that :func:`carry` made by a deformation, of targets that may have gone since; none without one."""
+    if deformation is None:
+        return []
+    nodes = [node for kind in KINDS for node in slicer.util.getNodesByClass(kind)]
+    return [node for node in nodes if node.GetNodeReferenceID(BY) == deformation.GetID()]
 
 
 def carriedFrom(node: Any) -> Any:
@@ -137,9 +156,9 @@ def _toMr(node: Any, deformation: Any) -> vtk.vtkAbstractTransform:
 
 def _inMr(node: Any, deformation: Any) -> list[tuple[str, NDArray[np.float64]]]:
     """Name and middle of each part, RAS mm, in the coordinates of the MR's image."""
-    toMr = _toMr(node, deformation)
+    transform = _toMr(node, deformation)
     return [
-        (name, np.mean([toMr.TransformPoint(point) for point in points.tolist()], axis=0))
+        (name, np.mean([transform.TransformPoint(point) for point in points.tolist()], axis=0))
         for name, points in _parts(node)
     ]
 

@@ -180,13 +180,13 @@ def setCurrentCase(case: Case) -> None:
 
 def removeCase(case: Case) -> None:
     """Remove a case with all of its nodes from the scene, but for those that another case uses too."""
-    from .carrying import carriedFrom
+    from .carrying import carriedBy
 
     others = {
         node.GetID() for other in cases() if other.parameterNode is not case.parameterNode for node in nodesOf(other)
     }
     own = [node for node in nodesOf(case) if node.GetID() not in others]
-    removeNodes(*(carriedFrom(node) for node in own), *own, case.parameterNode)
+    removeNodes(*carriedBy(case.deformation), *own, case.parameterNode)
 
 
 def nodesOf(case: Case) -> list[Any]:

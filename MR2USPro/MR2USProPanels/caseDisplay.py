@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from . import sliceLayers
-from .carrying import carriedFrom
+from .carrying import carriedBy
 from .case import Case, cases, nodesOf
 from .sliceViews import showChart, showInAll, showInView
 
@@ -47,7 +47,6 @@ def showImages(case: Case) -> None:
 
 
 def _drawn(case: Case) -> Iterator[Any]:
-    for node in nodesOf(case):
-        for drawn in (node, carriedFrom(node)):
-            if drawn is not None and any(drawn.IsA(kind) for kind in DRAWN):
-                yield drawn
+    for node in (*nodesOf(case), *carriedBy(case.deformation)):
+        if any(node.IsA(kind) for kind in DRAWN):
+            yield node

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import slicer
+from numpy.typing import NDArray
 from slicer.i18n import tr as _
 
 from MR2USProLib.errors import InputError
 
+from . import handPlaced
 from .aligning import computeStart
-from .case import Case, nodesOf
+from .carrying import KINDS
+from .case import Case
 from .pairing import isEmpty, marked, pointsNeed
 from .sceneNodes import referenced
 from .targetsSection import targetsOf
 
-DRAWN = "drawnOnMr"
-"""Role of the references from a case to what was begun while its MR was shown at the start, and so is drawn on it."""
+MOVED = "movedWithMr"
+"""Role of the references from a case to its MR and to what is drawn on it, while they are under the start."""
 
 
 def pairNeed(case: Case | None) -> str:
@@ -115,40 +120,49 @@ def attach(case: Case, shown: bool) -> None:
     pose = case.pose
     if pose is None:
         return
-    _letGoOfTrus(case)
-    for node in _onMr(case):
+    onMr = _onMr(case)
+    for node in onMr:
         parent = node.GetTransformNodeID()
         if shown and parent is None:
             node.SetAndObserveTransformNodeID(pose.GetID())
         elif not shown and parent == pose.GetID():
             node.SetAndObserveTransformNodeID(None)
+    for node in referenced(case.parameterNode, MOVED):
+        if node not in onMr and node.GetTransformNodeID() == pose.GetID():
+            _release(node, pose, shown)
+    _remember(case, [node for node in onMr if node.GetTransformNodeID() == pose.GetID()])
 
 
-def draw(case: Case, node: Any) -> None:
-    """Have something new that is still to be drawn go with the MR, which is at the start.
+def seenAt(case: Case | None) -> NDArray[np.float64] | None:
+    """Where the start shows the MR: 4x4 from its own points, RAS mm; None while it lies as its file says."""
+    if case is None or case.mr is None or case.pose is None or case.mr.GetParentTransformNode() is not case.pose:
+        return None
+    return np.asarray(slicer.util.arrayFromTransformMatrix(case.pose, toWorld=True))
 
-    What comes with its places, as from a file, has them in the MR's own coordinates, and is left where it is; so is
-    what was made for a purpose of the case.
-    """
-    if node.IsA("vtkMRMLSegmentationNode"):
-        begun = node.GetSegmentation().GetNumberOfSegments() > 0
+
+def bringToMr(case: Case) -> None:
+    """What was placed by hand beside the MR at its start, and then chosen as drawn on the MR, becomes part of it."""
+    for node in _onMr(case):
+        handPlaced.toMr(node)
+
+
+def _release(node: Any, pose: Any, shown: bool) -> None:
+    """Take from under the start what is no longer chosen as drawn on the MR: a mark stays where it is seen."""
+    if shown and any(map(node.IsA, KINDS)):
+        seen = slicer.util.arrayFromTransformMatrix(pose, toWorld=True)
+        node.HardenTransform()
+        handPlaced.note(node, seen)
     else:
-        begun = node.GetNumberOfDefinedControlPoints() > 0
-    known = {other.GetID() for other in nodesOf(case)}
-    if not begun and node.GetTransformNodeID() is None and node.GetID() not in known:
-        case.parameterNode.AddNodeReferenceID(DRAWN, node.GetID())
-        node.SetAndObserveTransformNodeID(case.pose.GetID())
+        node.SetAndObserveTransformNodeID(None)
 
 
-def _letGoOfTrus(case: Case) -> None:
-    """What was begun at the start and then chosen as drawn on the TRUS stays where it is seen, whatever the MR does."""
-    chosen = (case.trusLandmarks, case.trusGland, case.trusMarks, case.trusSegmentation)
-    for n in reversed(range(case.parameterNode.GetNumberOfNodeReferences(DRAWN))):
-        node = case.parameterNode.GetNthNodeReference(DRAWN, n)
-        if node is not None and node in chosen:
-            case.parameterNode.RemoveNthNodeReferenceID(DRAWN, n)
-            if node.GetTransformNodeID() == case.pose.GetID():
-                node.HardenTransform()
+def _remember(case: Case, moved: list[Any]) -> None:
+    """Keep what is under the start now, so that it can be taken away again once it is no longer chosen."""
+    if [node.GetID() for node in moved] != [node.GetID() for node in referenced(case.parameterNode, MOVED)]:
+        with slicer.util.NodeModify(case.parameterNode):
+            case.parameterNode.RemoveNodeReferenceIDs(MOVED)
+            for node in moved:
+                case.parameterNode.AddNodeReferenceID(MOVED, node.GetID())
 
 
 def adoptTransform(case: Case) -> None:
@@ -170,5 +184,6 @@ def adoptTransform(case: Case) -> None:
 
 def _onMr(case: Case) -> list[Any]:
     """The MR, and all that the case knows to be drawn on it."""
-    nodes = (case.mr, case.mrBox, case.mrLandmarks, case.mrGland, case.mrMarks, case.mrSegmentation)
-    return [*(node for node in nodes if node is not None), *referenced(case.parameterNode, DRAWN), *targetsOf(case)]
+    nodes = (case.mr, case.mrBox, case.mrLandmarks, case.mrGland, case.mrMarks, case.mrSegmentation, *targetsOf(case))
+    onTrus = (case.trusBox, case.trusLandmarks, case.trusGland, case.trusMarks, case.trusSegmentation)
+    return list({node.GetID(): node for node in nodes if node is not None and node not in onTrus}.values())

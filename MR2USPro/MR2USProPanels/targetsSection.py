@@ -70,16 +70,15 @@ class TargetsSection(Section):
         self.ui.carryButton.enabled = not need
         self.ui.carryButton.text = need or _("Carry to TRUS")
         table = case.targetTable
-        stale = table is not None and bool(table.GetAttribute(STALE))
+        stale = table is not None and not areTargetsCarried(case)
         self.ui.carriedLabel.text = (
-            _("The registration was changed after these targets were carried: they are hidden until carried again.")
+            _("Registration or images were changed since targets were carried: these are hidden until carried again.")
             if stale
             else ""
         )
         if stale:  # over the TRUS they would be seen where they no longer belong
-            for copy in (carrying.carriedFrom(node) for node in self._targets()):
-                if copy is not None:
-                    copy.SetDisplayVisibility(False)
+            for copy in carrying.carriedBy(case.deformation):
+                copy.SetDisplayVisibility(False)
         self.ui.carriedLabel.visible = stale
         self.ui.targetsTable.visible = table is not None
         if table is not None:

@@ -60,6 +60,33 @@ class RegisterPanel:
     def look_by(self, way):
         self.choose(self.review.reviewComboBox, way, WAYS)
 
+    def carried(self, node):
+        """Where the points of a node land in the TRUS."""
+        import slicer
+
+        (copy,) = self.logic.carry([node], self.case.deformation)
+        return slicer.util.arrayFromMarkupsControlPoints(copy)
+
+    def place_by_hand(self, node, *places_mm):
+        """Click points at places in the views, RAS mm, as with the placing mode of Slicer's toolbar."""
+        import slicer
+
+        logic = slicer.app.applicationLogic()
+        logic.GetSelectionNode().SetReferenceActivePlaceNodeClassName(node.GetClassName())
+        logic.GetSelectionNode().SetActivePlaceNodeID(node.GetID())
+        logic.GetInteractionNode().SetCurrentInteractionMode(logic.GetInteractionNode().Place)
+        for place in places_mm:
+            node.AddControlPointWorld(*place)
+        logic.GetInteractionNode().SetCurrentInteractionMode(logic.GetInteractionNode().ViewTransform)
+        self.app.process(0.05)
+
+    def drag(self, node, n, place_mm):
+        """Drag a point to another place in the views, RAS mm."""
+        node.InvokeEvent(node.PointStartInteractionEvent)
+        node.SetNthControlPointPositionWorld(n, *place_mm)
+        node.InvokeEvent(node.PointEndInteractionEvent)
+        self.app.process(0.05)
+
     def picture(self, name):
         if PICTURES:
             self.app.windowPicture(self.widget, pathlib.Path(PICTURES) / f"register-{name}.png")

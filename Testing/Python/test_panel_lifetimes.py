@@ -64,7 +64,9 @@ def test_a_reloaded_panel_shows_the_case(slicerApp):
 
 
 def test_a_removed_case_leaves_nothing_of_its_own(slicerApp, widgets):
-    from MR2USProPanels.carrying import SOURCE
+    import slicer
+
+    from MR2USProPanels.carrying import BY
     from MR2USProPanels.case import removeCase
     from MR2USProPanels.lossPlot import LossPlot
     from MR2USProPanels.positionsChart import chartNode, suspectsNode
@@ -82,7 +84,8 @@ def test_a_removed_case_leaves_nothing_of_its_own(slicerApp, widgets):
     case.losses = plot.chart
     case.mr, case.trus = Volumes("MR", "TRUS")
     target, copy = markups("Lesion", [[1, 2, 3]]), markups("Lesion on TRUS", [[1, 2, 3]])
-    copy.SetNodeReferenceID(SOURCE, target.GetID())
+    case.deformation = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLGridTransformNode", "MR to TRUS")
+    copy.SetNodeReferenceID(BY, case.deformation.GetID())
     case.parameterNode.AddNodeReferenceID(TARGETS, target.GetID())
     removeCase(case)
     assert nodes() == [node for node in before if node[1] != "Case"]

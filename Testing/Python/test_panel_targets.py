@@ -78,72 +78,6 @@ def test_segmentations_are_carried(registerPanel, resultCase, knownPair):
     np.testing.assert_allclose(found.mr, centre * FLIP, atol=0.7)
 
 
-def carried_to(registerPanel, node, case):
-    (copy,) = registerPanel.logic.carry([node], case.deformation)
-    return copy.GetNthControlPointPosition(0)
-
-
-def test_what_is_drawn_while_the_mr_is_at_its_start_goes_with_the_mr(registerPanel, resultCase, knownPair, slicerApp):
-    import slicer
-
-    _, us, there = knownPair
-    point = targets_in_mr(us, there)[1]
-    expected = transforms.inverse_points(point * FLIP, there) * FLIP
-    registerPanel.start_from("centers")  # which shows the start
-    seen = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "Seen")
-    slicerApp.process(0.05)
-    there_now = slicer.util.arrayFromTransformMatrix(resultCase.pose) @ [*point, 1]
-    assert np.linalg.norm(there_now[:3] - point) > 5
-    seen.AddControlPointWorld(*there_now[:3])
-    for show in (False, True):
-        resultCase.showStart = show
-        slicerApp.process(0.05)
-        assert (seen.GetParentTransformNode() is resultCase.pose) == show
-        np.testing.assert_allclose(seen.GetNthControlPointPosition(0), point, atol=1e-4)
-        np.testing.assert_allclose(carried_to(registerPanel, seen, resultCase), expected, atol=0.05)
-    slicerApp.process(0.05)
-    assert slicer.util.getNode("Seen on TRUS").GetTransformNodeID() is None
-
-
-def test_what_is_drawn_at_the_start_goes_with_its_case_and_its_scene(
-    registerPanel, resultCase, knownPair, slicerApp, tmp_path
-):
-    import slicer
-
-    from MR2USProPanels.case import newCase, setCurrentCase
-
-    _, us, there = knownPair
-    point = targets_in_mr(us, there)[1]
-    expected = transforms.inverse_points(point * FLIP, there) * FLIP
-    registerPanel.start_from("centers")
-    seen = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "Seen")
-    slicerApp.process(0.05)
-    seen.AddControlPoint(*point)
-    other = newCase("Other")
-    other.mr, other.trus = resultCase.mr, resultCase.trus  # the same MR, at a start of its own
-    other.start = "none"
-    registerPanel.widget.showCurrentCase()
-    slicerApp.process(0.05)
-    assert seen.GetTransformNodeID() is None
-    assert other.mr.GetParentTransformNode() is other.pose
-    np.testing.assert_allclose(carried_to(registerPanel, seen, resultCase), expected, atol=0.05)
-    setCurrentCase(resultCase)
-    registerPanel.widget.showCurrentCase()
-    slicerApp.process(0.05)
-    assert seen.GetParentTransformNode() is resultCase.pose
-
-    slicerApp.saveScene(tmp_path / "case.mrb")
-    slicerApp.clearScene()
-    slicerApp.loadScene(tmp_path / "case.mrb")
-    slicerApp.process(0.1)
-    case, seen = registerPanel.case, slicer.util.getNode("Seen")
-    for show in (True, False):
-        case.showStart = show
-        slicerApp.process(0.05)
-        assert (seen.GetParentTransformNode() is case.pose) == show
-        np.testing.assert_allclose(carried_to(registerPanel, seen, case), expected, atol=0.05)
-
-
 def test_showing_the_start_again_carries_targets_to_the_same_place(registerPanel, resultCase, knownPair, slicerApp):
     _, us, there = knownPair
     point = targets_in_mr(us, there)[1]
@@ -156,33 +90,7 @@ def test_showing_the_start_again_carries_targets_to_the_same_place(registerPanel
     assert resultCase.mr.GetParentTransformNode() is resultCase.pose
     assert chosen.GetParentTransformNode() is resultCase.pose  # and so is seen on the MR
     for node in (chosen, other):
-        np.testing.assert_allclose(carried_to(registerPanel, node, resultCase), expected, atol=0.05)
-
-
-def test_what_comes_with_its_places_while_the_start_is_shown_is_left_where_it_is(registerPanel, pairCase, slicerApp):
-    registerPanel.start_from("centers")
-    loaded = markups("Loaded", [[1, 2, 3]])
-    slicerApp.process(0.05)
-    assert loaded.GetTransformNodeID() is None
-
-
-def test_what_is_drawn_at_the_start_and_chosen_as_of_the_trus_stays_where_it_is_seen(
-    registerPanel, pairCase, slicerApp
-):
-    import slicer
-
-    registerPanel.start_from("centers")
-    marks = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "Marks")
-    slicerApp.process(0.05)
-    assert marks.GetParentTransformNode() is pairCase.pose
-    marks.AddControlPointWorld(1, 2, 3)
-    pairCase.trusMarks = marks
-    slicerApp.process(0.05)
-    assert marks.GetTransformNodeID() is None
-    np.testing.assert_allclose(marks.GetNthControlPointPosition(0), [1, 2, 3], atol=1e-4)
-    pairCase.trusMarks = None  # which does not give it back to the MR
-    slicerApp.process(0.05)
-    assert marks.GetTransformNodeID() is None
+        np.testing.assert_allclose(registerPanel.carried(node)[0], expected, atol=0.05)
 
 
 def test_targets_are_carried_from_where_they_lie_on_an_mr_that_the_user_moved(registerPanel, resultCase, knownPair):
@@ -200,7 +108,7 @@ def test_targets_are_carried_from_where_they_lie_on_an_mr_that_the_user_moved(re
     seen, below = markups("Seen", [point + [9, 5, 2]]), markups("Below", [point])
     below.SetAndObserveTransformNodeID(own.GetID())
     for node in (seen, below):
-        np.testing.assert_allclose(carried_to(registerPanel, node, resultCase), expected, atol=0.05)
+        np.testing.assert_allclose(registerPanel.carried(node)[0], expected, atol=0.05)
 
 
 def test_a_target_outside_the_mr_is_refused_and_nothing_is_carried(registerPanel, resultCase, knownPair, slicerApp):
@@ -262,6 +170,43 @@ def test_carried_targets_are_hidden_while_they_follow_an_earlier_deformation(
     slicerApp.process(0.05)
     assert carried.GetDisplayVisibility()
     assert not targets.carriedLabel.visible
+
+
+def test_carried_targets_are_hidden_though_their_originals_are_not_checked_any_more(
+    registerPanel, resultCase, knownPair, slicerApp
+):
+    import slicer
+
+    from MR2USProPanels.undeforming import undeform
+
+    _, us, there = knownPair
+    lesions = markups("Lesions", targets_in_mr(us, there))
+    slicerApp.process(0.05)
+    targets = registerPanel.targets
+    targets.targetsSelector.check(lesions)
+    slicerApp.process(0.05)
+    targets.carryButton.click()
+    targets.targetsSelector.uncheck(lesions)
+    slicerApp.process(0.05)
+    assert slicer.util.getNode("Lesions on TRUS").GetDisplayVisibility()
+    undeform(resultCase)
+    slicerApp.process(0.05)
+    assert not slicer.util.getNode("Lesions on TRUS").GetDisplayVisibility()
+
+
+def test_carried_targets_are_hidden_over_another_trus_volume(registerPanel, resultCase, knownPair, slicerApp):
+    import slicer
+
+    _, us, there = knownPair
+    lesions = markups("Lesions", targets_in_mr(us, there))
+    slicerApp.process(0.05)
+    registerPanel.targets.targetsSelector.check(lesions)
+    slicerApp.process(0.05)
+    registerPanel.targets.carryButton.click()
+    resultCase.trus = slicer.modules.volumes.logic().CloneVolume(resultCase.trus, "Other TRUS")
+    slicerApp.process(0.05)
+    assert not slicer.util.getNode("Lesions on TRUS").GetDisplayVisibility()
+    assert "hidden until carried again" in registerPanel.targets.carriedLabel.text
 
 
 def test_targets_under_a_transform_of_their_own_are_carried_from_where_they_are_seen(
