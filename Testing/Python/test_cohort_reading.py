@@ -7,7 +7,7 @@ import pytest
 
 from MR2USProLib.cohorts import reading
 from MR2USProLib.cohorts.cohort import read_cohort
-from MR2USProLib.cohorts.methods import Method
+from MR2USProLib.cohorts.methods import Combination
 from MR2USProLib.cohorts.plan import Plan
 from MR2USProLib.cohorts.study import Study
 from MR2USProLib.pipeline import pairing
@@ -38,7 +38,7 @@ def read(monkeypatch):
 
 
 def test_an_experiment_reads_each_case_for_its_start_and_once_for_all_methods(cases, read, tmp_path):
-    methods = [Method.named(name) for name in ("none+demons", "finder")]
+    methods = [Combination.named(name) for name in ("none+demons", "finder")]
     study = Study(cases, methods, Plan(fit_only=True), tmp_path)
     pairs = study.reading.pairs(cases, SILENT)
     study.run(SILENT)
@@ -49,7 +49,7 @@ def test_an_experiment_reads_each_case_for_its_start_and_once_for_all_methods(ca
 
 
 def test_a_fold_learns_first_and_then_takes_case_by_case(cases, tmp_path):
-    methods = [Method.named(name) for name in ("acmt+voxelmorph", "none+demons", "acmt+demons")]
+    methods = [Combination.named(name) for name in ("acmt+voxelmorph", "none+demons", "acmt+demons")]
     study = Study(cases, methods, Plan(folds=2), tmp_path)
     told = [piece.what for piece in study.pieces() if piece.what.startswith("fold 1")]
     fold = [case.name for case in study.folds[0]]

@@ -11,7 +11,7 @@ import SimpleITK as sitk
 import torch
 
 from MR2USProLib.cohorts.cohort import read_cohort
-from MR2USProLib.cohorts.methods import TABLE_II, Method
+from MR2USProLib.cohorts.methods import TABLE_II, Combination
 from MR2USProLib.cohorts.plan import Plan
 from MR2USProLib.cohorts.scoring import figures
 from MR2USProLib.cohorts.start import started
@@ -122,7 +122,7 @@ def test_the_tables_say_what_the_rows_say(evaluated):
 
 def study(cohort, out, methods=("none+voxelmorph", "none+demons"), **plan):
     plan = Plan(**{"folds": 2, "refine": False, "iterations": 3, **plan})
-    return Study(read_cohort(cohort), [Method.named(name) for name in methods], plan, out)
+    return Study(read_cohort(cohort), [Combination.named(name) for name in methods], plan, out)
 
 
 def killed_at(cohort, out, fraction):
@@ -266,29 +266,29 @@ def test_a_fold_never_trains_on_the_patients_that_it_tests(cohort, tmp_path):
 
 def test_the_default_is_what_the_paper_crosses():
     paper = ["diffusemorph", "fsdiffreg", "unsb+fsdiffreg", "pmt+fsdiffreg", "acmt+fsdiffreg", "acmt+anatomy-aware"]
-    assert {Method.named(name) for name in paper} < set(TABLE_II)
-    assert str(Method.named("voxelmorph")) == "none+voxelmorph"
+    assert {Combination.named(name) for name in paper} < set(TABLE_II)
+    assert str(Combination.named("voxelmorph")) == "none+voxelmorph"
 
 
 def test_a_finder_learns_from_the_boxes_of_the_training_cases_alone(tmp_path):
     cases = read_cohort(write_cohort(tmp_path, 8, patients=8))
-    study = Study(cases, [Method.named("finder")], Plan(folds=2), tmp_path / "study")
+    study = Study(cases, [Combination.named("finder")], Plan(folds=2), tmp_path / "study")
     with pytest.raises(InputError, match="4 pair\\(s\\) with boxes teach nothing"):  # eight would teach something
         study.run(SILENT)
 
 
 def test_one_finder_a_fold_serves_all_who_begin_with_one(tmp_path):
     cases = read_cohort(write_cohort(tmp_path, 4, patients=4))
-    methods = [Method.named(name) for name in ("demons", "register", "finder", "surfaces")]
+    methods = [Combination.named(name) for name in ("demons", "register", "finder", "surfaces")]
     for some, count in ((methods, 2), (methods[:2], 0)):  # register alone has the program's own, as the boxes are few
         pieces = Study(cases, some, Plan(folds=2), tmp_path / "study").pieces()
         assert sum("training" in piece.what for piece in pieces) == count
 
 
 def test_only_the_start_has_no_translation():
-    assert str(Method.named("finder")) == "none+finder"
+    assert str(Combination.named("finder")) == "none+finder"
     with pytest.raises(InputError, match="or give one of finder, surfaces, register"):
-        Method.named("acmt+finder")
+        Combination.named("acmt+finder")
 
 
 def test_what_register_does_by_itself_needs_no_training_where_boxes_are_few(tmp_path, monkeypatch):

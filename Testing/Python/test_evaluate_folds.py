@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from MR2USProLib.cohorts.cohort import read_cohort
-from MR2USProLib.cohorts.methods import Method
+from MR2USProLib.cohorts.methods import Combination
 from MR2USProLib.cohorts.plan import Plan
 from MR2USProLib.cohorts.study import Study
 from MR2USProLib.pipeline import pairing
@@ -39,7 +39,7 @@ def folder(tmp_path_factory):
 
 def study(cohort, out, methods=METHODS):
     plan = Plan(folds=2, refine=False, iterations=2)
-    return Study(read_cohort(cohort / "cohort.csv"), [Method.named(name) for name in methods], plan, out)
+    return Study(read_cohort(cohort / "cohort.csv"), [Combination.named(name) for name in methods], plan, out)
 
 
 def learned(cohort, out):
@@ -86,7 +86,7 @@ def measured(taught, n, out, methods=METHODS):
     for piece in alone.pieces():
         if piece.what.startswith(f"fold {n + 1}") and not piece.file.is_file():
             piece.work(SILENT)
-    names = [str(Method.named(name)) for name in methods]
+    names = [str(Combination.named(name)) for name in methods]
     rows = {(case.name, name): alone.files.measured(case, name) for case in alone.folds[n] for name in names}
     return {row: {**figures, "seconds": 0} for row, figures in rows.items()}
 

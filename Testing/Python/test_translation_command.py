@@ -13,7 +13,7 @@ from MR2USProLib.pipeline import pairing
 from MR2USProLib.progress import Progress
 from MR2USProLib.registration.transforms import write_transform
 from MR2USProLib.translation.acmt import AcmtSettings
-from MR2USProLib.translation.cohort import Case
+from MR2USProLib.translation.cohort import Example
 from MR2USProLib.translation.method import Networks
 from MR2USProLib.translation.training import Schedule, train
 from MR2USProLib.volume import Volume
@@ -32,7 +32,7 @@ def files(tmp_path_factory):
     noise = np.random.default_rng(0).normal(size=(4, 16, 16))
     trained = train(
         "acmt",
-        [Case(noise, noise**2, np.ones(noise.shape, bool))],
+        [Example(noise, noise**2, np.ones(noise.shape, bool))],
         settings=AcmtSettings(Networks(channels=4, blocks=1)),
         schedule=Schedule(1),
     )

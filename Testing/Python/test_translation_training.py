@@ -11,7 +11,7 @@ from MR2USProLib.errors import Cancelled, InputError
 from MR2USProLib.progress import Progress
 from MR2USProLib.translation.acmt import AcmtSettings
 from MR2USProLib.translation.bridge import Bridge
-from MR2USProLib.translation.cohort import COHORT, Case, draw, prepare
+from MR2USProLib.translation.cohort import COHORT, Example, draw, prepare
 from MR2USProLib.translation.critic import PatchCritic
 from MR2USProLib.translation.method import PUBLISHED, Networks
 from MR2USProLib.translation.pmt import PmtSettings
@@ -29,12 +29,12 @@ SETTINGS = {
 METHODS = pytest.mark.parametrize("method", SETTINGS)
 
 
-def patient(seed: int, shape=(4, 20, 24)) -> Case:
+def patient(seed: int, shape=(4, 20, 24)) -> Example:
     """Smooth tissue, dark in the US where it is bright in the MR."""
     tissue = gaussian_filter(np.random.default_rng(seed).normal(size=shape), (1, 3, 3))
     valid = np.ones(shape, bool)
     valid[:, :4, :4] = False
-    return Case(100 * tissue, -(tissue**3), valid)
+    return Example(100 * tissue, -(tissue**3), valid)
 
 
 def learned(method: str, iterations: int = 4, **how):
@@ -180,7 +180,7 @@ def test_the_discriminator_has_its_published_size():
 def test_augmentation_varies_mr_us_and_mask_alike():
     tissue = np.random.default_rng(0).normal(size=(4, 20, 24))
     valid = tissue > -1
-    pair = prepare(Case(tissue, 2 * tissue + 5, valid))
+    pair = prepare(Example(tissue, 2 * tissue + 5, valid))
     rng = torch.Generator().manual_seed(3)
     seen = set()
     for _ in range(30):
@@ -213,7 +213,7 @@ def test_a_training_that_diverged_is_no_sound_one(method):
 def test_slices_that_show_nothing_neither_teach_nor_are_looked_at(method):
     case = patient(0, (40, 20, 24))
     case.valid[4:] = False
-    own = Case(case.mr[:4], case.us[:4], case.valid[:4])
+    own = Example(case.mr[:4], case.us[:4], case.valid[:4])
     schedule = Schedule(3, slices=2)
     part, whole = (train(method, [pair], settings=SETTINGS[method], schedule=schedule) for pair in (own, case))
     assert whole.history == part.history

@@ -25,7 +25,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from MR2USProLib.cohorts.cohort import read_cohort
-from MR2USProLib.cohorts.methods import START, Method
+from MR2USProLib.cohorts.methods import START, Combination
 from MR2USProLib.cohorts.scoring import figures
 from MR2USProLib.cohorts.start import Started, started
 from MR2USProLib.cohorts.study_files import StudyFiles
@@ -112,7 +112,7 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1, help="take every so-many-th case")
     options = parser.parse_args()
 
-    asked = {name: name if name in TOOLS else str(Method.named(name)) for name in options.methods}
+    asked = {name: name if name in TOOLS else str(Combination.named(name)) for name in options.methods}
     for name in [name for name in asked if name in TOOLS and importlib.util.find_spec(TOOLS[name][0]) is None]:
         print(f"{name} is left out, since it is not installed.")
         del asked[name]
@@ -145,7 +145,7 @@ def measured(start: Started, method: str) -> dict[str, float | None]:
     if method in TOOLS:
         displacement = TOOLS[method][1](start.pair)
     else:
-        named = Method.named(method)
+        named = Combination.named(method)
         seen = translated(named.translation, start.pair, None)
         displacement = deformed(named.registration, start.pair, seen, None)
     seconds = time.perf_counter() - begun

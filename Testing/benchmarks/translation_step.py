@@ -31,7 +31,7 @@ def pair(shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def measure(method: str, shape: tuple[int, ...], size: str, steps: int, device: str, mixed: bool) -> None:
     import torch
 
-    from MR2USProLib.translation.cohort import Case, prepare
+    from MR2USProLib.translation.cohort import Example, prepare
     from MR2USProLib.translation.method import PUBLISHED, SMALL
     from MR2USProLib.translation.training import SETTINGS, Run, Schedule, method_of
 
@@ -40,7 +40,7 @@ def measure(method: str, shape: tuple[int, ...], size: str, steps: int, device: 
         torch.set_num_threads(1)  # as the trainer does
     networks = PUBLISHED if size == "paper" else SMALL
     own = method_of(method, SETTINGS[method](networks)).to(device)
-    run = Run(own, [prepare(Case(*pair(shape)), device)], Schedule(steps + 2, mixed=mixed), 0)
+    run = Run(own, [prepare(Example(*pair(shape)), device)], Schedule(steps + 2, mixed=mixed), 0)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for _ in range(2):  # the first ones choose kernels
         run.iterate()

@@ -8,7 +8,7 @@ from .. import pipeline
 from ..progress import Progress
 from ..weights import Part, Role
 from .cohort import Case
-from .methods import FINDER, REGISTER, Method
+from .methods import FINDER, REGISTER, Combination
 from .plan import Plan
 from .reading import Reading
 from .start import learn_start
@@ -31,7 +31,7 @@ class FoldLearning:
     def __init__(
         self,
         folds: Sequence[Sequence[Case]],
-        methods: Sequence[Method],
+        methods: Sequence[Combination],
         plan: Plan,
         files: StudyFiles,
         reading: Reading,
@@ -64,7 +64,7 @@ class FoldLearning:
         )
         self._files.keep_network(n, name, "translation", learned.part)
 
-    def learn_registration(self, n: int, method: Method, progress: Progress) -> None:
+    def learn_registration(self, n: int, method: Combination, progress: Progress) -> None:
         """Train a fold's registration behind the method's translation; the errors are the same."""
         name = str(method)
         pairs = self._reading.pairs(self.training_cases(n), progress.part(0.0, 0.02))

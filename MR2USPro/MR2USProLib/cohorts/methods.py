@@ -23,8 +23,8 @@ FROM_BOXES = (FINDER, SURFACES, REGISTER)
 
 
 @dataclass(frozen=True, order=True)
-class Method:
-    """A translation and the registration behind it, as ``acmt+anatomy-aware``."""
+class Combination:
+    """A method as it is compared: a translation and the registration behind it, as ``acmt+anatomy-aware``."""
 
     translation: str
     registration: str
@@ -43,14 +43,14 @@ class Method:
         return self.registration in FROM_BOXES
 
     @staticmethod
-    def named(text: str) -> Method:
+    def named(text: str) -> Combination:
         """The method of this name; a registration alone is one without translation.
 
         Raises:
             InputError: there is no such translation or registration.
         """
         translation, _, registration = text.strip().rpartition("+")
-        method = Method(translation or "none", registration)
+        method = Combination(translation or "none", registration)
         if method.translation == "none" and method.registration in FROM_BOXES:
             return method
         if method.translation not in TRANSLATIONS or method.registration not in (*NETWORKS, *WITHOUT_NETWORK):
@@ -64,7 +64,7 @@ class Method:
 
 TABLE_II = tuple(
     map(
-        Method.named,
+        Combination.named,
         (
             "none+simpleitk",
             "none+voxelmorph",

@@ -22,7 +22,7 @@ from ..registration import SURFACES
 from ..volume import Volume
 from .cohort import Case, folds
 from .fold_learning import FoldLearning
-from .methods import FINDER, REGISTER, START, Method
+from .methods import FINDER, REGISTER, START, Combination
 from .plan import Plan
 from .reading import Reading
 from .resuming import check_same, identity, remember
@@ -73,7 +73,7 @@ class Study:
     """
 
     def __init__(
-        self, cases: Sequence[Case], methods: Sequence[Method], plan: Plan, folder: Path, device: str = "cpu"
+        self, cases: Sequence[Case], methods: Sequence[Combination], plan: Plan, folder: Path, device: str = "cpu"
     ) -> None:
         self.cases, self.methods, self.plan, self.device = cases, methods, plan, device
         self.files = StudyFiles(folder)
@@ -201,7 +201,7 @@ class Study:
         assert found.health is not None  # a network's translation is looked at
         self.files.keep_figures(case, name, {**asdict(found.health), "seconds": seconds})
 
-    def _find(self, n: int, case: Case, method: Method, progress: Progress) -> None:
+    def _find(self, n: int, case: Case, method: Combination, progress: Progress) -> None:
         at_start, begun = self.reading.whole(case), time.perf_counter()
         part = self.learning.finder(n)
         if method.registration == SURFACES:
@@ -216,7 +216,7 @@ class Study:
         self.files.keep_seen(case, str(method), overlaps(at_start, transform, glands))
         self._measure(case, str(method), transform, seconds, progress.part(0.9, 1.0))
 
-    def _register(self, n: int, case: Case, method: Method, progress: Progress) -> None:
+    def _register(self, n: int, case: Case, method: Combination, progress: Progress) -> None:
         at_start, seen = self.reading.whole(case), self.translation(case, method.translation)
         spent = 0.0 if method.translation == "none" else float(self.health(case, method.translation)["seconds"])
         part = self.learning.network(n, str(method), "registration") if method.is_network else None
@@ -235,7 +235,7 @@ class Study:
             self.files.keep_image(case, str(method), DISPLACEMENT, displacement)
         self._measure(case, str(method), at_start.deformed(displacement), spent, progress.part(0.9, 1.0))
 
-    def _look(self, n: int, case: Case, method: Method, progress: Progress) -> None:
+    def _look(self, n: int, case: Case, method: Combination, progress: Progress) -> None:
         """Judge a registration by the glands as the finder sees them, whether it came with this call or before."""
         kept = self.files.image(case, str(method), DISPLACEMENT)
         found: Mapping[str, float] = {}

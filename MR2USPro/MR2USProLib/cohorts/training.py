@@ -88,12 +88,12 @@ def learn_translation(
         InputError: bad pictures, or a checkpoint of another training.
     """
     from ..translation import training
-    from ..translation.cohort import Case
+    from ..translation.cohort import Example
 
     settings, schedule = training.published(name, device) if published else (None, training.MANY_PAIRS)  # type: ignore[arg-type]
     trained = training.train(
         name,  # type: ignore[arg-type]  # the caller chose from the names
-        [Case(pair.mr.array, pair.us.array, pair.valid) for pair in pairs],
+        [Example(pair.mr.array, pair.us.array, pair.valid) for pair in pairs],
         settings=settings,
         schedule=schedule if iterations is None else replace(schedule, iterations=iterations),
         checkpoint=checkpoint,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..cohorts.cohort import read_cohort
-from ..cohorts.methods import START, TABLE_II, Method
+from ..cohorts.methods import START, TABLE_II, Combination
 from ..cohorts.plan import Plan
 from ..cohorts.study import Study
 from ..devices import prepare
@@ -86,9 +86,9 @@ def run(
     if inception_weights is not None:
         InceptionFeatures(inception_weights)  # a file that is none is told before hours of work
     cases = read_cohort(cohort)
-    asked = tuple(dict.fromkeys(Method.named(name) for name in methods)) or TABLE_II
+    asked = tuple(dict.fromkeys(Combination.named(name) for name in methods)) or TABLE_II
     # The fixed, simple registration behind every translation, for Table I.
-    yardsticks = [Method(name, "demons") for name in dict.fromkeys(["none", *(m.translation for m in asked)])]
+    yardsticks = [Combination(name, "demons") for name in dict.fromkeys(["none", *(m.translation for m in asked)])]
     place = prepare(device, threads)
     plan = Plan(preset, folds, fit_only, refine, published, iterations, initial, seed)
     study = Study(cases, tuple(dict.fromkeys([*asked, *yardsticks])), plan, out, place)

@@ -19,7 +19,7 @@ SMALLEST_PLANE = 16
 
 
 @dataclass(frozen=True)
-class Case:
+class Example:
     """One pair on one grid, roughly aligned: equation 13 compares voxel with voxel.
 
     Attributes:
@@ -93,14 +93,14 @@ class Batch:
     transposed: bool
 
 
-def prepare(case: Case, device: str = "cpu") -> Prepared:
+def prepare(example: Example, device: str = "cpu") -> Prepared:
     """Bring a pair into the form in which networks see it.
 
     Raises:
         InputError: shapes that differ, too few voxels, or a picture without contrast.
     """
-    sources = [np.asarray(picture, dtype=np.float32) for picture in (case.mr, case.us)]
-    valid = np.asarray(case.valid, dtype=np.bool_)
+    sources = [np.asarray(picture, dtype=np.float32) for picture in (example.mr, example.us)]
+    valid = np.asarray(example.valid, dtype=np.bool_)
     if not sources[0].shape == sources[1].shape == valid.shape or valid.ndim != 3:
         raise InputError("MR, US and their valid part differ in shape: resample them to one grid.")
     if min(valid.shape[1:]) < SMALLEST_PLANE:

@@ -19,7 +19,7 @@ from ..errors import Cancelled, InputError
 from ..progress import SILENT, Progress
 from ..weights import Part
 from .acmt import Acmt, AcmtSettings
-from .cohort import ALONE, COHORT, Augmentation, Batch, Case, Prepared, draw, prepare
+from .cohort import ALONE, COHORT, Augmentation, Batch, Example, Prepared, draw, prepare
 from .collapse import Health, Outcome, examine, sight
 from .generator import Generator
 from .method import PUBLISHED, Method, Settings, Step
@@ -132,7 +132,7 @@ def published(method: Name, device: str) -> tuple[Settings, Schedule]:
 
 def train(
     method: Name,
-    cohort: Sequence[Case],
+    cohort: Sequence[Example],
     *,
     settings: Settings | None = None,
     schedule: Schedule | None = None,
@@ -164,7 +164,7 @@ def train(
         Cancelled: the user asked to stop.
     """
     schedule = schedule or (ONE_PAIR if len(cohort) == 1 else MANY_PAIRS)
-    pairs = [_shown(prepare(case, device)) for case in cohort]
+    pairs = [_shown(prepare(example, device)) for example in cohort]
     if not pairs:
         raise InputError("There is no pair to learn from: give a cohort with at least one.")
     with torch.random.fork_rng(devices=[]), _few_threads(settings):
@@ -374,10 +374,10 @@ def translate_pair(
         InputError: shapes that differ, too few voxels, or a picture without contrast.
         Cancelled: the user asked to stop.
     """
-    case = Case(mr, us, valid)
+    example = Example(mr, us, valid)
     trained = train(
         method,
-        [case],
+        [example],
         settings=settings,
         schedule=schedule,
         seed=seed,
@@ -387,7 +387,7 @@ def translate_pair(
     translator = trained.translator
     with _few_threads(settings):
         drawn = seed if sample else None
-        found: Outcome = outcome(translator, prepare(case, device), seed=drawn, progress=progress.part(0.95, 1.0))
+        found: Outcome = outcome(translator, prepare(example, device), seed=drawn, progress=progress.part(0.95, 1.0))
     progress.report(1.0)
     health = examine([found], translator.ruler)
     if trained.stopped is not None and not health.collapsed:

@@ -15,7 +15,7 @@ from ..errors import InputError
 from ..progress import SILENT, Progress
 from ..weights import Part
 from .bridge import Bridge
-from .cohort import Case, Prepared, prepare
+from .cohort import Example, Prepared, prepare
 from .collapse import Health, Outcome, examine
 from .generator import Generator
 from .offset import Offset
@@ -206,7 +206,7 @@ def translate_with(
         Cancelled: the user asked to stop.
     """
     translator = Translator.of(part, device)
-    pair = prepare(Case(mr, us, valid), device)
+    pair = prepare(Example(mr, us, valid), device)
     found = outcome(translator, pair, seed=seed, progress=progress)
     progress.report(1.0)
     return Translation(found.mr_1, found.us_1, examine([found], translator.ruler), found.offset, part.method)
