@@ -9,6 +9,7 @@ from MR2USProLib.cohorts.cohort import read_cohort
 from MR2USProLib.cohorts.methods import Combination
 from MR2USProLib.cohorts.plan import Plan
 from MR2USProLib.cohorts.study import Study
+from MR2USProLib.errors import InputError
 from MR2USProLib.pipeline import pairing
 from MR2USProLib.progress import SILENT
 from MR2USProLib.registration import finder_training
@@ -103,3 +104,17 @@ def test_a_finder_that_is_added_judges_what_was_there_before(taught, tmp_path):
     assert added == at_once
     assert all("overlap_seen" in row for row in added.values())
     assert not list(tmp_path.rglob("*_displacement.nrrd"))
+
+
+def test_an_image_of_two_patients_is_refused_where_there_are_folds(folder, tmp_path):
+    cohort = tmp_path / "cohort"
+    shutil.copytree(folder, cohort)
+    shutil.copy(cohort / "a0" / "mr.nrrd", cohort / "a2" / "mr.nrrd")
+    with pytest.raises(InputError, match="'a0' and 'a2' share their mr but no patient"):
+        study(cohort, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    cases = read_cohort(cohort / "cohort.csv")
+    assert Study(cases, [Combination.named("demons")], Plan(fit_only=True), tmp_path / "out").folds == (cases,)
+    of_one = (cohort / "cohort.csv").read_text("utf-8").replace(",p2,", ",p0,")
+    (cohort / "cohort.csv").write_text(of_one, "utf-8")
+    assert len(study(cohort, tmp_path / "out").folds) == 2

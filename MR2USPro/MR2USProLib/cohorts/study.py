@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..errors import InputError
 from ..evaluation.comparison import Row
 from ..outputs import held
 from ..progress import Progress
@@ -69,7 +70,7 @@ class Study:
         device: of torch.
 
     Raises:
-        InputError: the folder holds another experiment, or the folds cannot be.
+        InputError: the folder holds another experiment, the folds cannot be, or an image is said to be of two patients.
     """
 
     def __init__(
@@ -83,6 +84,8 @@ class Study:
         turns = [fold[n] for n in range(max(map(len, tested))) for fold in tested if n < len(fold)]
         self.pictured = tuple(turns[:PICTURED])
         self._identity = identity(asdict(plan), cases)
+        if not plan.fit_only:
+            _check_patients(self._identity["cohort"])
         check_same(self.files.identity, self._identity, "an evaluation")
         self.reading = Reading(plan.preset, plan.initial, plan.seed)
         self.learning = FoldLearning(tested, methods, plan, self.files, self.reading, device)
@@ -264,6 +267,19 @@ class Study:
 
     def _how(self) -> dict[str, Any]:
         return {"iterations": self.plan.iterations, "seed": self.plan.seed, "device": self.device}
+
+
+def _check_patients(cohort: Mapping[str, Mapping[str, str]]) -> None:
+    """See that no image is on both sides of a split: one MR is often listed with several TRUS, and no patient named."""
+    first: dict[str, str] = {}
+    for name, case in cohort.items():
+        for image in ("mr", "us"):
+            other = first.setdefault(case[image], name)
+            if cohort[other]["patient"] != case["patient"]:
+                raise InputError(
+                    f"The cases '{other}' and '{name}' share their {image} but no patient, so that one could train what "
+                    "the other tests: give both the same patient in the cohort's file."
+                )
 
 
 def _about(progress: Progress, what: str) -> Progress:
