@@ -1,6 +1,7 @@
 """How often the cases of a cohort are read, and how many of them are in memory at once."""
 
 import weakref
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -55,3 +56,11 @@ def test_a_fold_learns_first_and_then_takes_case_by_case(cases, tmp_path):
     fold = [case.name for case in study.folds[0]]
     assert ["training" in what for what in told] == [True] * 2 + [False] * 4 * len(fold)
     assert [what.split()[-1] for what in told[2:]] == [name for name in fold for _ in range(4)]
+
+
+def test_a_finder_is_shown_the_pairs_of_one_patient_one_after_the_other(cases, monkeypatch):
+    mixed = [replace(case, patient=patient) for case, patient in zip(cases * 2, ("z", "b", "b", "z"), strict=True)]
+    shown = []
+    monkeypatch.setattr(reading.Reading, "_boxed", lambda self, case: shown.append(case.patient))
+    reading.Reading("fast", "none", 0).boxed(mixed, SILENT)
+    assert shown == ["z", "z", "b", "b"]  # since the networks for the MR are each judged on a third of them

@@ -103,6 +103,14 @@ def _case(cells: dict[str, str], path: Path, line: int) -> Case:
     return Case(name=name, patient=values.get("patient", name), **files)
 
 
+def patients_together(cases: Sequence[Case]) -> list[Case]:
+    """The same cases, those of one patient following each other, in the order in which the patients come up first."""
+    first: dict[str, int] = {}
+    for n, case in enumerate(cases):
+        first.setdefault(case.patient, n)
+    return sorted(cases, key=lambda case: first[case.patient])
+
+
 def folds(cases: Sequence[Case], count: int, seed: int) -> tuple[tuple[Case, ...], ...]:
     """The test cases of each fold; all others train it. Every patient is in one fold, and the folds are about as large.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from .. import pipeline
 from ..progress import Progress
-from .cohort import Case
+from .cohort import Case, patients_together
 from .start import Started, started
 
 if TYPE_CHECKING:
@@ -62,13 +62,14 @@ class Reading:
         return [self.pair(cases[n]) for n in progress.steps(len(cases), "reading")]
 
     def boxed(self, cases: Sequence[Case], progress: Progress) -> list[BoxedPair]:
-        """What a finder looks at, of those cases that have boxes.
+        """What a finder looks at, of those cases that have boxes; those of one patient follow each other.
 
         Raises:
             Cancelled: the user asked to stop.
             InputError: a case cannot be used.
         """
-        found = [self._boxed(cases[n]) for n in progress.steps(len(cases), "reading")]
+        together = patients_together(cases)
+        found = [self._boxed(together[n]) for n in progress.steps(len(together), "reading")]
         return [pair for pair in found if pair is not None]
 
     def _boxed(self, case: Case) -> BoxedPair | None:
