@@ -138,7 +138,7 @@ class MR2USProWidget(Panel):
         """Build the panel: only the case and the first step are open."""
         super().setup()
         self._done: list[bool] = []
-        self._caseTag: Any = None
+        self._caseNode: Any = None
         self._following = qt.QTimer()
         self._following.setSingleShot(True)
         self._following.connect("timeout()", self._follow)
@@ -154,8 +154,9 @@ class MR2USProWidget(Panel):
     def _show(self, case: Case | None) -> None:
         self.removeObservers(self._onCaseModified)
         super()._show(case)
-        self._done = []
         if case is not None:
+            if case.parameterNode is not self._caseNode:  # else the module was left, and its steps stay open and closed
+                self._caseNode, self._done = case.parameterNode, []
             self.addObserver(case.parameterNode, vtk.vtkCommand.ModifiedEvent, self._onCaseModified)
             self._follow()
 
@@ -181,7 +182,9 @@ class MR2USProWidget(Panel):
         if self._done != done:
             finished = [n for n, is_done in enumerate(done) if is_done and not (self._done and self._done[n])]
             if finished or not self._done:
-                upcoming = next((n for n in range(len(done)) if not any(done[n:])), len(done) - 1)
+                # Not after the last step of all: what follows may have to be done anew.
+                after = max(finished, default=-1) + 1
+                upcoming = next((n for n in range(after, len(done)) if not done[n]), len(done) - 1)
                 self._open({upcoming, *(n for n in finished if self.steps[n].isChecked and n == upcoming - 1)})
         self._done = done
 

@@ -219,7 +219,7 @@ class ExamSection(Section):
                 boxes = case.sagittalBox, case.transverseBox
                 found["guessed"] = [roiOf(box, case.picture) for box in boxes]
             case.inspection = json.dumps(found)
-        if case is not self.case:
+        if not self.shows(case):
             return
         self._showPicture()
         self._refreshNow()
@@ -256,7 +256,7 @@ class ExamSection(Section):
         for box in (case.sagittalBox, case.transverseBox):
             if box is not None:
                 box.SetDisplayVisibility(False)
-        if case is self.case and self.widget.visible:
+        if self.shows(case) and self.widget.visible:
             showInView("Red", frames.sagittal, orientation="Axial", offsetMm=0.0)
             showInView("Green", frames.transverse, orientation="Axial", offsetMm=0.0)
 

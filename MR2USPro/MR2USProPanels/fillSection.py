@@ -140,7 +140,7 @@ class FillSection(Section):
         if not isPresent(case):
             return
         keepFilling(case, filled, identity)
-        if case is self.case and self.widget.visible:
+        if self.shows(case) and self.widget.visible:
             self._show(filled.trus)
 
     def _show(self, volume: Any) -> None:

@@ -270,7 +270,7 @@ class RegisterSection(Section):
             return
         chart = self._live.plot.chart if self._live is not None else None
         removeNodes(*chartNodes(case.losses))
-        if case.warped is None and case is self.case:  # later runs are looked at where the earlier ones were
+        if case.warped is None and self.shows(case):  # later runs are looked at where the earlier ones were
             sliceLayers.fit(case.trus)
         with slicer.util.NodeModify(case.parameterNode):
             case.losses = chart

@@ -227,7 +227,7 @@ class StitchSection(Section):
         if not isPresent(case):
             return
         keepStitching(case, found, decided)
-        if case is not self.case:
+        if not self.shows(case):
             return
         if found.results["suspects"]:
             self.frame = found.results["suspects"][0]["frame"]

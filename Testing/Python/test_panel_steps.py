@@ -20,6 +20,15 @@ class Guide:
 
         return currentCase()
 
+    @property
+    def opened(self):
+        return [n for n, button in enumerate(self.panel.buttons) if not button.collapsed and CASE < n <= EXPORT]
+
+    def leave_and_come_back(self):
+        self.app.openModule("MR2USReconstruct")
+        self.app.openModule("MR2USPro")
+        self.app.process(0.05)
+
     def form(self, step):
         return vars(self.panel.sections[step])["ui"]
 
@@ -79,3 +88,22 @@ def test_reviewing_goes_on_when_its_section_is_opened_again(guide, slicerApp):
     guide.open(REVIEW)
     assert background("Red")[0] is case.trus
     assert guide.panel.sections[REVIEW]._timer.active
+
+
+def test_the_steps_that_are_open_stay_so_while_the_module_is_left(guide, slicerApp):
+    guide.open(TARGETS)
+    guide.leave_and_come_back()  # as to draw what is to be carried
+    assert guide.opened == [TARGETS]
+
+
+def test_a_stitching_is_shown_that_began_before_the_module_was_left(guide, slicerApp):
+    guide.open(STITCH)
+    guide.panel.sections[STITCH].row.ui.runButton.click()
+    runner = guide.panel.logic.reconstructLogic.runner
+    assert runner.busy
+    guide.leave_and_come_back()
+    slicerApp.waitUntil(lambda: not runner.busy, 120)
+    slicerApp.process(0.05)
+    assert guide.opened == [STITCH, FILL]  # and not what follows the registration, which is there already
+    assert background("Yellow")[0] is guide.case.map
+    assert background("Red")[0] is guide.case.sagittalFrames
