@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,26 @@ def staged(folder: Path, optional: Sequence[str] = ()) -> Iterator[Path]:
         shutil.rmtree(staging, ignore_errors=True)
         if not existed and folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
+
+
+def spare(folder: Path, names: Iterable[str], inputs: Iterable[str | Path | None]) -> None:
+    """See that no result takes the place of an input.
+
+    Args:
+        folder: where the results go.
+        names: that results may have.
+        inputs: what was given; None where nothing was.
+
+    Raises:
+        InputError: an input lies in the folder under such a name.
+    """
+    results = {(folder / name).resolve() for name in names}
+    for path in inputs:
+        if path is not None and Path(path).resolve() in results:
+            raise InputError(
+                f"{Path(path).name} is an input, and a result of that name would take its place in {folder}: give "
+                "another folder with --out."
+            )
 
 
 def _clear_left_overs(folder: Path) -> None:

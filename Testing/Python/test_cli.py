@@ -97,6 +97,24 @@ def test_bad_input_gives_one_sentence_and_leaves_nothing(words, hint, picture, t
     assert not out.exists()
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["simulate", "--frames", "2", "--mr", "mr.nrrd"],
+        ["translate", "--mr", "picture.nrrd", "--us", "us_translated.nrrd"],
+        ["register", "--fixed", "picture.nrrd", "--moving", "warped.nrrd"],
+        ["register", "--fixed", "picture.nrrd", "--moving", "mr_translated.nrrd"],
+        ["warp", "--transform", "t.tfm", "--moving", "picture.nrrd", "--reference", "warped.nrrd"],
+        ["warp", "--transform", "t.tfm", "--points", "points.csv"],
+        ["evaluate", "--cohort", "cases.csv"],
+    ],
+)
+def test_an_input_in_the_folder_of_the_results_is_not_replaced(words, monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert cli.run([words[0], "--out", ".", *words[1:]]) == 2
+    assert "is an input, and a result of that name would take its place" in capsys.readouterr().err
+
+
 def test_simulate_tells_its_progress_as_json_lines_and_leaves_whole_files(tmp_path):
     ended = mr2us("simulate", "--out", tmp_path / "exam", "--frames", 12, "--level", "easy", "--seed", 3, "--events")
     assert ended.returncode == 0, ended.stderr

@@ -10,7 +10,7 @@ import pytest
 
 from MR2USProLib import outputs
 from MR2USProLib.errors import InputError
-from MR2USProLib.outputs import held, staged, whole, write_json
+from MR2USProLib.outputs import held, spare, staged, whole, write_json
 from MR2USProLib.provenance import Record
 
 
@@ -33,6 +33,15 @@ def test_nothing_of_an_earlier_run_stays_beside_the_files_of_a_later_one(tmp_pat
     with pytest.raises(ZeroDivisionError), staged(tmp_path, optional=["sometimes.txt"]):
         raise ZeroDivisionError
     assert (tmp_path / "sometimes.txt").exists()
+
+
+def test_a_result_does_not_take_the_place_of_an_input(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for given in (tmp_path / "out" / "a.csv", "out/../out/a.csv"):
+        with pytest.raises(InputError, match=r"a\.csv is an input"):
+            spare(Path("out"), ["a.csv", "b.csv"], [None, given])
+    spare(Path("out"), ["b.csv"], [tmp_path / "out" / "a.csv"])
+    spare(Path("out"), ["a.csv"], ["a.csv", None])
 
 
 def test_a_failure_leaves_the_folder_as_it_was(tmp_path):

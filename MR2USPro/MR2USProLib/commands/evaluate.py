@@ -16,7 +16,7 @@ from ..cohorts.study import Study
 from ..devices import prepare
 from ..errors import InputError
 from ..evaluation.comparison import Row
-from ..outputs import staged, write_json
+from ..outputs import spare, staged, write_json
 from ..progress import SILENT, Progress
 from ..provenance import Record
 from .cohort_tables import diverged, table_one, table_told, table_two, write_rows
@@ -85,6 +85,7 @@ def run(
         raise InputError("The published schedule is for a cohort: drop --published, or --fit-only.")
     if inception_weights is not None:
         InceptionFeatures(inception_weights)  # a file that is none is told before hours of work
+    spare(out, ("cases.csv",), (cohort,))
     cases = read_cohort(cohort)
     asked = tuple(dict.fromkeys(Combination.named(name) for name in methods)) or TABLE_II
     # The fixed, simple registration behind every translation, for Table I.

@@ -10,7 +10,7 @@ from .. import pipeline
 from ..devices import prepare
 from ..errors import InputError
 from ..memory import check_fits
-from ..outputs import staged, write_json
+from ..outputs import spare, staged, write_json
 from ..progress import SILENT, Progress
 from ..provenance import Record
 from ..volume import Volume
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 OPTIONAL = ("mr_translated.nrrd", "us_translated.nrrd", "uncertainty.nrrd", "warped_label.nrrd")
 """What some registrations write and others do not."""
+RESULTS = ("warped.nrrd", "displacement.nrrd", "transform.h5", "transform_undeformed.h5", *OPTIONAL)
+"""What might be an input of another one."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +85,8 @@ def run(
     doubtful. Also ``uncertainty.nrrd`` (mm, on the networks' grid) where the method knows one.
 
     Raises:
-        InputError: an image, label or transform cannot be read, the two images do not overlap, or ``out`` cannot be
-            written.
+        InputError: an image, label or transform cannot be read or would be replaced by a result, the two images do not
+            overlap, or ``out`` cannot be written.
     """
     from ..evaluation.labels import read_labels, shared
     from ..registration.guidance import Guidance, read_guidance
@@ -101,6 +103,20 @@ def run(
         )
     if moving_roi is not None and fixed_roi is None and fixed_mask is None:
         raise InputError("A box in the MR alone tells nothing: give one in the TRUS volume too (--fixed-roi).")
+    pose, pose_file = named_file(initial)
+    inputs = {
+        "moving": moving,
+        "fixed": fixed,
+        "initial": pose_file,
+        "weights": weights,
+        "moving_mask": moving_mask,
+        "fixed_mask": fixed_mask,
+        "moving_points": moving_points,
+        "fixed_points": fixed_points,
+        "moving_label": moving_label,
+        "fixed_label": fixed_label,
+    }
+    spare(out, RESULTS, inputs.values())
     with staged(out, OPTIONAL) as folder:
         place = prepare(device, threads)
         trained = read_weights(Path(weights)) if weights else None
@@ -131,7 +147,6 @@ def run(
         start = initial if found is None else found.transform
         led = pipeline.guided_start(mr, us, guidance, initial=start, region_mm=region)
         pair = pipeline.pair_up(mr, us, initial=led, region_mm=region, preset=preset)
-        pose, pose_file = named_file(initial)
         parameters = {
             "initial": pose,
             "translation": translation,
@@ -146,18 +161,6 @@ def run(
             "seed": seed,
             "device": place,
             "threads": threads,
-        }
-        inputs = {
-            "moving": moving,
-            "fixed": fixed,
-            "initial": pose_file,
-            "weights": weights,
-            "moving_mask": moving_mask,
-            "fixed_mask": fixed_mask,
-            "moving_points": moving_points,
-            "fixed_points": fixed_points,
-            "moving_label": moving_label,
-            "fixed_label": fixed_label,
         }
         record = Record("register", parameters, inputs)
         with record.timed("register"):

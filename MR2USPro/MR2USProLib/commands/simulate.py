@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..devices import limit_threads
-from ..outputs import staged, write_json
+from ..outputs import spare, staged, write_json
 from ..progress import SILENT, Progress
 from ..provenance import Record
 from ..volume import Volume
@@ -33,6 +33,7 @@ def run(
     """
     from ..phantom.exam import simulate, write_exam
 
+    spare(out, ("mr.nrrd",), (mr,))
     record = Record("simulate", {"frames": frames, "level": level, "seed": seed, "threads": threads}, {"mr": mr})
     limit_threads(threads)
     with staged(out) as folder:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .. import pipeline
 from ..devices import prepare
 from ..errors import InputError
-from ..outputs import staged, write_json
+from ..outputs import spare, staged, write_json
 from ..progress import SILENT, Progress
 from ..provenance import Record
 from ..volume import Volume
@@ -46,13 +46,15 @@ def run(
     from ..weights import read_weights
     from .sections import facts, translation_section
 
+    pose, pose_file = named_file(initial)
+    inputs = {"mr": mr, "us": us, "initial": pose_file, "weights": weights}
+    spare(out, ("mr_translated.nrrd", "us_translated.nrrd"), inputs.values())
     with staged(out) as folder:
         place = prepare(device, threads)
         trained = read_weights(Path(weights)) if weights else None  # a job names its files by strings
         if trained is not None and trained.part("translation", method) is None:
             raise InputError(f"The weights hold no translation: give weights that 'mr2us train' wrote for {method}.")
         pair = pipeline.pair_up(*pipeline.read_pair(mr, us), initial=initial, region_mm=fixed_roi, preset=preset)
-        pose, pose_file = named_file(initial)
         parameters = {
             "method": method,
             "initial": pose,
@@ -64,7 +66,6 @@ def run(
             "device": place,
             "threads": threads,
         }
-        inputs = {"mr": mr, "us": us, "initial": pose_file, "weights": weights}
         record = Record("translate", parameters, inputs)
         with record.timed("translate"):
             translation = pipeline.translate(

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from ..devices import limit_threads
 from ..errors import InputError
-from ..outputs import staged
+from ..outputs import spare, staged
 from ..progress import SILENT, Progress
 from ..volume import Volume
+
+POINTS = "points.csv"
 
 
 def run(
@@ -33,7 +35,7 @@ def run(
     has that of its place, ``uncertainty_mm``; it is empty outside what was registered.
 
     Raises:
-        InputError: nothing to carry, or a file cannot be read.
+        InputError: nothing to carry, a file cannot be read, or it would be replaced by what is written.
     """
     from ..registration.points import read_points
     from ..registration.transforms import inverse_points, read_transform
@@ -43,6 +45,8 @@ def run(
         raise InputError("There is nothing to warp: give --moving with --reference, or --points.")
     if moving is not None and reference is None:
         raise InputError("The grid of the result is not known: give --reference, an image on that grid.")
+    image = "warped_label.nrrd" if label else "warped.nrrd"
+    spare(out, (image, POINTS), (transform, moving, reference, points))
     limit_threads(threads)
     with staged(out) as folder:
         mapping = read_transform(transform)
@@ -50,12 +54,12 @@ def run(
         if moving is not None and reference is not None:
             steps.report(0.0)
             warped = warp_volume(Volume.read(moving), Volume.read(reference).grid, mapping, label=label)
-            warped.write(folder / ("warped_label.nrrd" if label else "warped.nrrd"))
+            warped.write(folder / image)
         if points is not None:
             steps.report(0.5)
             names, positions = read_points(points)
             carried = inverse_points(positions, mapping)
-            write_points(folder / "points.csv", names, carried, _uncertainty_mm(transform, carried))
+            write_points(folder / POINTS, names, carried, _uncertainty_mm(transform, carried))
         steps.report(1.0)
 
 
@@ -76,7 +80,11 @@ def _uncertainty_mm(transform: Path, points_mm: NDArray[np.float64]) -> NDArray[
 
     It is that of the deformation, so it says nothing of other transforms in the same folder, as the start is.
     """
+    from scipy.ndimage import map_coordinates
+
     beside = transform.with_name("uncertainty.nrrd")
     if transform.name != "transform.h5" or not beside.is_file():
         return None
-    return Volume.read(beside).at(points_mm)
+    spread = Volume.read(beside)
+    index = spread.grid.to_index(points_mm)[:, ::-1].T
+    return map_coordinates(spread.array.astype(np.float64), index, order=1, mode="constant", cval=np.nan)
