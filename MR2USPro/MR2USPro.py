@@ -137,6 +137,7 @@ class MR2USProWidget(Panel):
     def setup(self) -> None:
         """Build the panel: only the case and the first step are open."""
         super().setup()
+        self._chosenMeanwhile = False
         self._done: list[bool] = []
         self._caseNode: Any = None
         self._following = qt.QTimer()
@@ -144,6 +145,13 @@ class MR2USProWidget(Panel):
         self._following.connect("timeout()", self._follow)
         for button in self.buttons[2:]:
             button.collapsed = True
+
+    def enter(self) -> None:
+        """Show the current case, and begin with one that came meanwhile."""
+        super().enter()
+        if self._chosenMeanwhile:
+            self._chosenMeanwhile = False
+            self._onCaseChosen()
 
     def cleanup(self) -> None:
         """Let go of everything, and end what is running."""
@@ -161,6 +169,9 @@ class MR2USProWidget(Panel):
             self._follow()
 
     def _onCaseChosen(self) -> None:
+        if not self._entered:  # a sample came while another module has the views
+            self._chosenMeanwhile = True
+            return
         case = currentCase()
         caseDisplay.showOnly(case)
         self.showCurrentCase()

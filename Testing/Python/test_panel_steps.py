@@ -2,7 +2,7 @@
 
 import pytest
 
-from reconstruct_panel import background, put_into
+from reconstruct_panel import background, button, put_into
 from register_panel import keep_result, shown
 
 CASE, EXAM, STITCH, FILL, ALIGN, REGISTER, REVIEW, TARGETS, EXPORT = range(9)
@@ -22,7 +22,7 @@ class Guide:
 
     @property
     def opened(self):
-        return [n for n, button in enumerate(self.panel.buttons) if not button.collapsed and CASE < n <= EXPORT]
+        return [n for n, heading in enumerate(self.panel.buttons) if not heading.collapsed and CASE < n <= EXPORT]
 
     def leave_and_come_back(self):
         self.app.openModule("MR2USReconstruct")
@@ -33,8 +33,8 @@ class Guide:
         return vars(self.panel.sections[step])["ui"]
 
     def open(self, *steps):
-        for n, button in enumerate(self.panel.buttons):
-            button.collapsed = n not in steps
+        for n, heading in enumerate(self.panel.buttons):
+            heading.collapsed = n not in steps
         self.app.process(0.05)
 
 
@@ -43,15 +43,15 @@ def guide(slicerApp, knownPair, tmp_path):
     from MR2USProLib.mrml import volume_node
 
     guide = Guide(slicerApp)
-    collapsed = [button.collapsed for button in guide.panel.buttons]
+    collapsed = [heading.collapsed for heading in guide.panel.buttons]
     put_into(guide.case)
     mr, us, _ = knownPair
     guide.case.mr, guide.case.trus = volume_node(mr, "T2"), volume_node(us, "TRUS volume")
     keep_result(guide.case, knownPair, tmp_path / "job")
     slicerApp.process(0.1)
     yield guide
-    for button, was in zip(guide.panel.buttons, collapsed, strict=True):
-        button.collapsed = was  # the panel outlives the test
+    for heading, was in zip(guide.panel.buttons, collapsed, strict=True):
+        heading.collapsed = was  # the panel outlives the test
 
 
 def look_at_frame(form, frame):
@@ -98,7 +98,7 @@ def test_the_steps_that_are_open_stay_so_while_the_module_is_left(guide, slicerA
 
 def test_a_stitching_is_shown_that_began_before_the_module_was_left(guide, slicerApp):
     guide.open(STITCH)
-    guide.panel.sections[STITCH].row.ui.runButton.click()
+    button(guide.panel.sections[STITCH]).click()
     runner = guide.panel.logic.reconstructLogic.runner
     assert runner.busy
     guide.leave_and_come_back()
@@ -107,3 +107,25 @@ def test_a_stitching_is_shown_that_began_before_the_module_was_left(guide, slice
     assert guide.opened == [STITCH, FILL]  # and not what follows the registration, which is there already
     assert background("Yellow")[0] is guide.case.map
     assert background("Red")[0] is guide.case.sagittalFrames
+
+
+def test_a_sample_that_comes_while_another_module_is_open_waits_there(guide, slicerApp, tmp_path):
+    import slicer
+
+    from MR2USPro import SimulatedExam
+    from MR2USProPanels.case import newCase
+    from MR2USProPanels.sliceLayers import layers
+
+    asked, mr = newCase("Empty"), slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "MR")
+    segmentations = [slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode") for _ in range(2)]
+    slicerApp.openModule("MR2USReconstruct")
+    before = layers()
+    guide.panel.sections[CASE]._onSimulated(asked, SimulatedExam(tmp_path, mr, *segmentations))
+    slicerApp.process(0.05)
+    assert asked.mr is mr
+    assert layers() == before
+    assert {section.case for section in guide.panel.sections} == {None}
+    slicerApp.openModule("MR2USPro")
+    slicerApp.process(0.05)
+    assert guide.form(CASE).caseMrSelector.currentNode() is mr
+    assert background("Red")[0] is mr
