@@ -299,6 +299,9 @@ def test_a_volume_that_is_made_anew_outdates_its_registration(registerPanel, res
     slicerApp.process(0.05)
     assert not registerPanel.section("Register").done()
     assert "of other images than those chosen now" in registerPanel.register.verdictLabel.text
+    assert "made anew" in registerPanel.review.whatLabel.text  # what was registered would lie on another volume
+    assert not registerPanel.review.reviewComboBox.enabled
+    assert registerPanel.section("Review").need() == "Register again first"
 
 
 def test_a_registration_whose_images_are_deleted_meanwhile_still_ends(registerPanel, pairCase, registering, slicerApp):
