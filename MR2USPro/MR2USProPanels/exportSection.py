@@ -9,7 +9,6 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from .case import Case
 from .exporting import holdsExport, leftOut
 from .section import Section
 from .telling import told
@@ -23,19 +22,14 @@ class ExportSection(Section):
     def __init__(self, logic: Any) -> None:
         super().__init__("Export", logic)
         self._folder: Path | None = None
-        self._caseNode: Any = None
         self.ui.exportPathEdit.connect("currentPathChanged(QString)", self.changed)
         self.ui.exportButton.connect("clicked(bool)", self._onExport)
         self.ui.openExportButton.connect("clicked(bool)", self._onOpen)
 
-    def setCase(self, case: Case | None) -> None:
-        """Show another case, of which nothing was written yet."""
-        # While the module is left no case is shown, and the one that comes back finds its folder.
-        if case is not None and case.parameterNode is not self._caseNode:
-            self._caseNode = case.parameterNode
-            self._folder, self.ui.exportedLabel.text = None, ""
-            self.ui.exportPathEdit.currentPath = ""  # another patient's files may lie there
-        super().setCase(case)
+    def forget(self) -> None:
+        """Forget the folder: another patient's files may lie there."""
+        self._folder, self.ui.exportedLabel.text = None, ""
+        self.ui.exportPathEdit.currentPath = ""
 
     def need(self) -> str:
         """What is missing before anything can be exported."""

@@ -45,6 +45,7 @@ class Section:
         self.ui = slicer.util.childWidgetVariables(self.widget)
         self.case: Case | None = None
         self.collapsed = False
+        self._caseNode: Any = None
         self._guiTag: int | None = None
         self._nodeTag: int | None = None
         self._refreshing = qt.QTimer()
@@ -54,6 +55,9 @@ class Section:
 
     def setCase(self, case: Case | None) -> None:
         """Show another case, or none."""
+        if case is not None and case.parameterNode is not self._caseNode:
+            self._caseNode = case.parameterNode
+            self.forget()
         self._letGo()
         self.case = case
         if self.row is not None:
@@ -62,6 +66,12 @@ class Section:
             self._guiTag = case.connectGui(self.ui)
             self._nodeTag = case.parameterNode.AddObserver(vtk.vtkCommand.ModifiedEvent, self.changed)
         self._refreshNow()
+
+    def forget(self) -> None:
+        """Let go of what the panel alone knows of the case that was shown last: another one is shown from now on.
+
+        Not called when the module is left, nor when it comes back to the same case.
+        """
 
     def shows(self, case: Case | None) -> bool:
         """Whether this case is the one that is shown."""

@@ -73,6 +73,10 @@ class StitchSection(Section):
         self.ui.pinButton.connect("clicked(bool)", self._onPin)
         self.ui.showMapButton.connect("clicked(bool)", self._onShowMap)
 
+    def forget(self) -> None:
+        """Begin with the first frame."""
+        self.frame = 0
+
     def done(self) -> bool:
         """Whether the frames are stitched, with all that the user decided about them."""
         return self.case is not None and bool(stitching(self.case)) and not isStitchingOutdated(self.case)

@@ -129,3 +129,16 @@ def test_a_sample_that_comes_while_another_module_is_open_waits_there(guide, sli
     slicerApp.process(0.05)
     assert guide.form(CASE).caseMrSelector.currentNode() is mr
     assert background("Red")[0] is mr
+
+
+def test_another_case_begins_with_its_first_frame(guide, slicerApp):
+    from MR2USProPanels.case import newCase
+
+    guide.open(STITCH)
+    form = guide.form(STITCH)
+    look_at_frame(form, 7)
+    guide.leave_and_come_back()
+    assert form.frameSlider.value == 7
+    put_into(newCase())
+    guide.panel.showCurrentCase()
+    assert form.frameSlider.value == 0
