@@ -288,6 +288,14 @@ class Volume:
         )
         return Volume(sitk.GetArrayFromImage(image), grid)
 
+    def at(self, points_mm: ArrayLike) -> NDArray[np.float64]:
+        """Values (n,) at points (n, 3), LPS mm, linear between voxels; NaN outside the outermost voxels' centres."""
+        from scipy.ndimage import map_coordinates
+
+        index = self.grid.to_index(points_mm)[:, ::-1].T
+        values = map_coordinates(self.array.astype(np.float64), index, order=1, mode="constant", cval=np.nan)
+        return np.asarray(values, np.float64)
+
     def smoothed_for(self, grid: Grid) -> Volume:
         """This volume without the detail that ``grid`` is too coarse to carry (Gaussian, before resampling to it)."""
         import SimpleITK as sitk

@@ -41,12 +41,14 @@ class Target:
         mr: where it lies in the MR.
         trus: where the deformation puts it.
         shift: how far that is from where the start alone puts it, mm.
+        uncertainty: of the deformation there, mm; NaN where it is not known.
     """
 
     name: str
     mr: NDArray[np.float64]
     trus: NDArray[np.float64]
     shift: float
+    uncertainty: float = float("nan")
 
 
 def check(node: Any, deformation: Any) -> None:
@@ -130,14 +132,25 @@ def carriedFrom(node: Any) -> Any:
     return None
 
 
-def compare(node: Any, carried: Any, deformation: Any) -> list[Target]:
-    """Where each part of a target lies in the MR and in the TRUS: each point, each segment, or all of it at once."""
+def compare(node: Any, carried: Any, deformation: Any, uncertainty: Any = None) -> list[Target]:
+    """Where each part of a target lies in the MR and in the TRUS: each point, each segment, or all of it at once.
+
+    Args:
+        node: the target on the MR.
+        carried: what :func:`carry` made of it.
+        deformation: by which it was carried.
+        uncertainty: volume node of the deformation's uncertainty, mm; None where it is not known.
+    """
+    from MR2USProLib import mrml
+
     toTrus = np.linalg.inv(startOf(deformation))
+    sure = None if uncertainty is None else mrml.volume_of(uncertainty)
     targets = []
     for (name, here), (_same, there) in zip(_inMr(node, deformation), _parts(carried), strict=True):
         trus = there.mean(axis=0)
         started = toTrus[:3, :3] @ here + toTrus[:3, 3]
-        targets.append(Target(name, here, trus, float(np.linalg.norm(trus - started))))
+        spread = float("nan") if sure is None else float(sure.at(trus[None] @ mrml.LPS_TO_RAS)[0])
+        targets.append(Target(name, here, trus, float(np.linalg.norm(trus - started)), spread))
     return targets
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import qt
 import slicer
 import vtk
@@ -18,8 +19,8 @@ from .telling import told
 
 TARGETS = "targets"
 """Role of the references from a case to what the user wants carried."""
-COLUMNS = ("MR R", "MR A", "MR S", "TRUS R", "TRUS A", "TRUS S", "Shift")
-"""Columns of the table node after the name, mm RAS."""
+COLUMNS = ("MR R", "MR A", "MR S", "TRUS R", "TRUS A", "TRUS S", "Shift", "Uncertainty")
+"""Columns of the table node after the name, mm RAS; without the last one where it is known of no target."""
 
 
 class TargetsSection(Section):
@@ -34,11 +35,13 @@ class TargetsSection(Section):
         self.ui.carryButton.connect("clicked(bool)", self._onCarry)
         table = self.ui.targetsTable
         table.connect("cellClicked(int,int)", self._onClicked)
-        table.setHorizontalHeaderLabels([_("Target"), _("MR (mm)"), _("TRUS (mm)"), _("Shift (mm)")])
+        table.setHorizontalHeaderLabels(
+            [_("Target"), _("MR (mm)"), _("TRUS (mm)"), _("Shift (mm)"), _("\N{PLUS-MINUS SIGN} (mm)")]
+        )
         table.verticalHeader().visible = False
         table.verticalHeader().setDefaultSectionSize(22)
         table.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.Stretch)
-        for column in (1, 2, 3):
+        for column in (1, 2, 3, 4):
             table.horizontalHeader().setSectionResizeMode(column, qt.QHeaderView.ResizeToContents)
 
     def need(self) -> str:
@@ -90,10 +93,12 @@ class TargetsSection(Section):
     def _list(self, node: Any) -> None:
         table, widget = node.GetTable(), self.ui.targetsTable
         widget.setRowCount(table.GetNumberOfRows())
+        widget.setColumnHidden(4, table.GetNumberOfColumns() <= len(COLUMNS))
         for row in range(table.GetNumberOfRows()):
             values = [table.GetValue(row, column) for column in range(table.GetNumberOfColumns())]
             numbers = [value.ToDouble() for value in values[1:]]
-            texts = [values[0].ToString(), _position(numbers[:3]), _position(numbers[3:6]), f"{numbers[6]:.1f}"]
+            places = (_position(numbers[:3]), _position(numbers[3:6]))
+            texts = [values[0].ToString(), *places, *(_length(number) for number in numbers[6:])]
             for column, text in enumerate(texts):
                 widget.setItem(row, column, qt.QTableWidgetItem(text))
 
@@ -114,7 +119,7 @@ class TargetsSection(Section):
             found = [
                 target
                 for node, copy in zip(nodes, carried, strict=True)
-                for target in carrying.compare(node, copy, case.deformation)
+                for target in carrying.compare(node, copy, case.deformation, case.uncertainty)
             ]
             case.targetTable = tableOf(found, case.targetTable)
             self.refresh()
@@ -131,18 +136,20 @@ def targetsOf(case: Case) -> list[Any]:
 
 
 def tableOf(targets: list[carrying.Target], node: Any = None) -> Any:
-    """A table node of carried targets: name, position in the MR and in the TRUS (mm RAS), shift (mm)."""
+    """A table node of carried targets: name, position in MR and TRUS (mm RAS), shift and uncertainty (mm)."""
     if node is None:
         node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", _("Targets"))
     node.RemoveAllColumns()
     names = vtk.vtkStringArray()
     names.SetName(_("Target"))
-    columns = [vtk.vtkDoubleArray() for _name in COLUMNS]
-    for column, title in zip(columns, COLUMNS, strict=True):
+    titles = COLUMNS[:-1] if all(np.isnan(target.uncertainty) for target in targets) else COLUMNS
+    columns = [vtk.vtkDoubleArray() for _name in titles]
+    for column, title in zip(columns, titles, strict=True):
         column.SetName(title)
     for target in targets:
         names.InsertNextValue(target.name)
-        for column, value in zip(columns, (*target.mr, *target.trus, target.shift), strict=True):
+        values = (*target.mr, *target.trus, target.shift, target.uncertainty)[: len(columns)]
+        for column, value in zip(columns, values, strict=True):
             column.InsertNextValue(value)
     for column in (names, *columns):
         node.AddColumn(column)
@@ -152,3 +159,7 @@ def tableOf(targets: list[carrying.Target], node: Any = None) -> Any:
 
 def _position(ras: list[float]) -> str:
     return ", ".join(f"{x:.1f}" for x in ras)
+
+
+def _length(mm: float) -> str:
+    return "" if np.isnan(mm) else f"{mm:.1f}"

@@ -2,10 +2,11 @@
 
 import numpy as np
 
+from MR2USProLib import mrml
 from MR2USProLib.registration import transforms
 from MR2USProLib.volume import Volume
 from oblique_pair import initial
-from register_panel import FLIP, markups, segmentation, targets_in_mr
+from register_panel import FLIP, keep_result, markups, segmentation, targets_in_mr
 
 
 def test_targets_land_where_the_engine_puts_them(registerPanel, resultCase, knownPair, slicerApp):
@@ -61,6 +62,35 @@ def test_targets_land_where_the_engine_puts_them(registerPanel, resultCase, know
     assert slicer.mrmlScene.GetNumberOfNodes() == count
     found = slicer.util.arrayFromMarkupsControlPoints(slicer.util.getNode("Lesions on TRUS"))
     np.testing.assert_allclose(found[0], expected[1], atol=0.05)
+
+
+def test_the_uncertainty_of_each_target_is_told_where_it_is_known(
+    registerPanel, resultCase, knownPair, slicerApp, tmp_path
+):
+    """It rises from right to left, and is known around the last target alone."""
+    import slicer
+
+    _, us, there = knownPair
+    points = targets_in_mr(us, there)
+    targets = registerPanel.targets
+    targets.targetsSelector.check(markups("Lesions", points))
+    slicerApp.process(0.05)
+    targets.carryButton.click()
+    slicerApp.process(0.05)
+    assert targets.targetsTable.isColumnHidden(4)
+    assert slicer.util.getNode("Targets").GetNumberOfColumns() == 8
+
+    expected = transforms.inverse_points(points * FLIP, there)
+    region = us.grid.cropped_to(expected[2] - 3, expected[2] + 3)
+    assert region.contains(expected).tolist() == [False, False, True]
+    ramp = Volume((region.points()[..., 0] + 50).astype(np.float32), region)
+    keep_result(resultCase, knownPair, tmp_path)
+    resultCase.uncertainty = mrml.volume_node(ramp, "Uncertainty (mm)")
+    targets.carryButton.click()
+    slicerApp.process(0.05)
+    assert not targets.targetsTable.isColumnHidden(4)
+    told = [targets.targetsTable.item(row, 4).text() for row in range(3)]
+    assert told == ["", "", f"{expected[2, 0] + 50:.1f}"]
 
 
 def test_segmentations_are_carried(registerPanel, resultCase, knownPair):

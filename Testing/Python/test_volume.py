@@ -104,6 +104,14 @@ def test_resampling_takes_the_transform_from_the_new_grid_to_the_volume():
     assert shifted.array[4, 4, 2] == 1.0
 
 
+def test_values_at_points_are_linear_between_voxels_and_unknown_outside():
+    grid = Grid((4, 5, 6), spacing_mm=(2, 1, 3), origin_mm=(7, -3, 2))
+    ramp = Volume((grid.points() @ [0.5, -2.0, 1.0]).astype(np.float32), grid)
+    inside = np.array([[8.1, -2.3, 9.7], [7.0, 1.0, 2.0]])
+    np.testing.assert_allclose(ramp.at(inside), inside @ [0.5, -2.0, 1.0], atol=1e-5)
+    assert np.isnan(ramp.at([[6.9, 0, 5], [8, 0, 5 + 9]])).all()
+
+
 def test_smoothing_for_a_coarser_grid_keeps_the_mean_and_takes_the_detail():
     rng = np.random.default_rng(1)
     volume = Volume(rng.normal(100, 10, (24, 24, 24)).astype(np.float32), Grid((24, 24, 24), (0.5, 0.5, 0.5)))
