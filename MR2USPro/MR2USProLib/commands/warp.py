@@ -80,11 +80,7 @@ def _uncertainty_mm(transform: Path, points_mm: NDArray[np.float64]) -> NDArray[
 
     It is that of the deformation, so it says nothing of other transforms in the same folder, as the start is.
     """
-    from scipy.ndimage import map_coordinates
-
     beside = transform.with_name("uncertainty.nrrd")
     if transform.name != "transform.h5" or not beside.is_file():
         return None
-    spread = Volume.read(beside)
-    index = spread.grid.to_index(points_mm)[:, ::-1].T
-    return map_coordinates(spread.array.astype(np.float64), index, order=1, mode="constant", cval=np.nan)
+    return Volume.read(beside).at(points_mm)
