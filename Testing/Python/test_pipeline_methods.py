@@ -10,6 +10,7 @@ from scipy.ndimage import gaussian_filter, shift
 
 from MR2USProLib.errors import InputError
 from MR2USProLib.pipeline import Pair, guided_start, methods_for, pair_up, pairing, register
+from MR2USProLib.progress import Progress
 from MR2USProLib.registration.guidance import Guidance
 from MR2USProLib.registration.quality import Ellipsoid, Glands
 from MR2USProLib.registration.voxelmorph import VoxelMorph
@@ -113,6 +114,22 @@ def test_a_pair_has_an_mr_without_its_bias_field(pair):
     found = pair_up(biased, pair.us, preset="fast")
     before, ideal = (mr.smoothed_for(found.mr.grid).resampled(found.mr.grid) for mr in (biased, plain))
     assert spread(found.mr, ideal, found.valid) < 0.6 * spread(before, ideal, found.valid)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"refine": False}, "no trained voxelmorph"),
+        ({"incompressible": True}, "drop --incompressible"),
+        ({"weights": Weights({"registration": Part("fsdiffreg", {}, {})})}, "hold fsdiffreg"),
+    ],
+)
+def test_options_that_do_not_fit_are_told_before_anything_is_translated(pair, options, says):
+    steps = []
+    progress = Progress(lambda stage, fraction, message: steps.append(stage))
+    with pytest.raises(InputError, match=says):
+        register(pair.mr, pair.us, pair, translation="acmt", registration="voxelmorph", progress=progress, **options)
+    assert not steps
 
 
 def test_a_network_that_diverged_is_refused_and_not_taken_for_a_deformation(pair):

@@ -172,15 +172,15 @@ def register(
     Raises:
         InputError: weights of another method, or an option that the method has no use for.
     """
-    from ..registration.fitting import INCOMPRESSIBLE_NEEDS, register_pair
+    from ..registration.fitting import check_options, register_pair
     from ..registration.pair import FittedDeformation
     from ..registration.quality import PARTED_OVERLAP
     from ..registration.surfaces import led
 
     translation, registration = methods_for(translation, registration, weights)
+    part = None if weights is None or registration == SURFACES else weights.part("registration", registration)
+    check_options(registration, part, refine=refine, incompressible=incompressible)
     if registration == SURFACES:
-        if incompressible:
-            raise InputError(INCOMPRESSIBLE_NEEDS)
         return _by_surfaces(mr, us, pair, guidance, progress.named("Register"))
     translated = None
     if translation != "none":
@@ -192,7 +192,7 @@ def register(
     fitted = register_pair(
         pictures(pair, translated),
         registration,
-        weights.part("registration", registration) if weights is not None else None,
+        part,
         refine=refine,
         incompressible=incompressible,
         seed=seed,

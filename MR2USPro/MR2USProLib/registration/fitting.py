@@ -11,14 +11,23 @@ from ..progress import SILENT, Progress
 from ..weights import Part
 from . import SELF_SIMILARITY
 from .anatomy_aware import INCOMPRESSIBLE, AnatomyAware
-from .method import Method
 from .methods import method_of, named
 from .pair import FittedDeformation, Images
 from .self_similarity import register_by_self_similarity
 from .training import FieldListener, Trained, loaded, register_with, train
 from .uncertainty import uncertainty_mm
 
-INCOMPRESSIBLE_NEEDS = "Only self-similarity and a fit of anatomy-aware can hold the volume: drop --incompressible."
+
+def check_options(name: str, part: Part | None, *, refine: bool, incompressible: bool) -> None:
+    """See that a registration has a use for its options, before the minutes that a translation takes.
+
+    Raises:
+        InputError: it has none.
+    """
+    if part is None and not refine:
+        raise InputError(f"There is no trained {name} to take as it is: give --weights, or drop --no-refine.")
+    if incompressible and name != SELF_SIMILARITY and not (name == AnatomyAware.name and refine):
+        raise InputError("Only self-similarity and a fit of anatomy-aware can hold the volume: drop --incompressible.")
 
 
 def register_pair(
@@ -50,8 +59,7 @@ def register_pair(
         Cancelled: the user asked to stop.
         InputError: there is no such method, an option means nothing here, or the network diverged.
     """
-    if part is None and not refine:
-        raise InputError(f"There is no trained {name} to take as it is: give --weights, or drop --no-refine.")
+    check_options(name, part, refine=refine, incompressible=incompressible)
     found, trained = deform(
         images,
         name,
@@ -99,8 +107,8 @@ def deform(
     method = method_of(part).refining() if part is not None else named(name)()
     if part is None and iterations is not None:
         method = type(method)(replace(method.settings, iterations=iterations))
-    if incompressible:
-        method = _incompressible(method, refine)
+    if incompressible and isinstance(method, AnatomyAware):
+        method = AnatomyAware(replace(method.settings, lambda_volume=INCOMPRESSIBLE))
     if part is not None and not refine:
         progress.report(0.0, "Registering")
         trained = loaded(part, device=device)
@@ -109,9 +117,3 @@ def deform(
     found = replace(register_with(trained, images, device=device), history=trained.history)
     progress.report(1.0)
     return found, trained
-
-
-def _incompressible(method: Method, refine: bool) -> Method:
-    if not isinstance(method, AnatomyAware) or not refine:
-        raise InputError(INCOMPRESSIBLE_NEEDS)
-    return AnatomyAware(replace(method.settings, lambda_volume=INCOMPRESSIBLE))
