@@ -54,6 +54,7 @@ def test_help_tells_every_command():
         (["nonsense"], "nonsense"),
         (["register", "--out", "OUT"], "--moving"),
         (["demo", "--frames", "many"], "--frames"),
+        (["demo", "--seed", str(2**64)], "--seed"),
         (["reconstruct", "--out", "OUT", "--sagittal-roi", "1,2", "--video", "v.mp4"], "4 whole numbers"),
         (["reconstruct", "--out", "OUT"], "--video"),
         (["reconstruct", "--out", "OUT", "--sagittal", "none.mha", "--transverse", "none.mha"], "none.mha"),

@@ -10,8 +10,10 @@ import typer
 from ..errors import InputError
 
 Out = Annotated[Path, typer.Option(help="Folder for the results; made if it is not there.")]
+MOST = 2**32 - 1
+"""The largest seed: PyTorch takes no more than twice as many bits, and some calls count on from the seed."""
 DeviceOption = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where the networks run.")]
-Seed = Annotated[int, typer.Option(help="The same seed gives the same result on one machine.", min=0)]
+Seed = Annotated[int, typer.Option(help="The same seed gives the same result on one machine.", min=0, max=MOST)]
 Threads = Annotated[int | None, typer.Option(help="CPU threads at most; all cores if not given.", min=1)]
 Unused = Annotated[str | None, typer.Option(hidden=True)]
 """What every command takes, so that one set of options serves a script for all of them, but this one has no use for."""
