@@ -277,8 +277,8 @@ def _check_patients(cohort: Mapping[str, Mapping[str, str]]) -> None:
             other = first.setdefault(case[image], name)
             if cohort[other]["patient"] != case["patient"]:
                 raise InputError(
-                    f"The cases '{other}' and '{name}' share their {image} but no patient, so that one could train what "
-                    "the other tests: give both the same patient in the cohort's file."
+                    f"The cases '{other}' and '{name}' share their {image} but no patient, so one could train what the "
+                    "other tests: give both the same patient in the cohort's file."
                 )
 
 
