@@ -55,6 +55,7 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self._onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self._onSceneChanged)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self._onSceneChanged)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeAboutToBeRemovedEvent, self._onNodeLeaves)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeRemovedEvent, self._onNodeRemoved)
 
     def enter(self) -> None:
@@ -88,6 +89,11 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _onSceneChanged(self, caller: Any, event: Any) -> None:
         # Not at once: selectors may hear of the scene's nodes after this, and a scene that is opened is closed first.
         self._soon.start()
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)  # type: ignore[untyped-decorator]
+    def _onNodeLeaves(self, caller: Any, event: Any, node: Any) -> None:
+        if any(section.case is not None and section.case.parameterNode is node for section in self.sections):
+            self._show(None)  # as long as the case still knows its nodes: its MR goes back to where it was
 
     @vtk.calldata_type(vtk.VTK_OBJECT)  # type: ignore[untyped-decorator]
     def _onNodeRemoved(self, caller: Any, event: Any, node: Any) -> None:

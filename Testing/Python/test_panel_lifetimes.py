@@ -48,6 +48,25 @@ def test_a_case_that_is_deleted_elsewhere_leaves_the_panel(slicerApp, widgets):
     assert not first.showStart
 
 
+def test_an_mr_of_two_cases_is_let_go_of_by_the_one_that_is_deleted(registerPanel, pairCase, slicerApp):
+    """As in the module Data, while it is shown at that case's start."""
+    import slicer
+
+    from MR2USProPanels.case import newCase
+
+    registerPanel.start_from("centers")
+    second = newCase("Second")
+    second.mr, second.trus, second.start = pairCase.mr, pairCase.trus, "centers"
+    registerPanel.widget.showCurrentCase()
+    slicerApp.process(0.05)
+    assert pairCase.mr.GetParentTransformNode() is second.pose
+    slicer.mrmlScene.RemoveNode(second.parameterNode)
+    slicerApp.process(0.05)
+    assert pairCase.start == "centers"
+    assert pairCase.startTransform is None
+    assert pairCase.mr.GetParentTransformNode() is pairCase.pose
+
+
 def test_a_reloaded_panel_shows_the_case(slicerApp):
     import slicer
 
