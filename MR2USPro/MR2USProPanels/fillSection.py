@@ -94,11 +94,12 @@ class FillSection(Section):
         assert case is not None
         found, lines = figures(case.fillResults), []
         if isFillingOutdated(case):
-            lines.append(
-                _("This volume is older than the stitching: make it again.")
-                if case.stitchResults
-                else _("The exam was read again since this volume was made.")
-            )
+            if stitching(case):
+                lines.append(_("This volume is older than the stitching: make it again."))
+            elif case.stitchResults:
+                lines.append(_("What this volume was made of was deleted."))
+            else:
+                lines.append(_("The exam was read again since this volume was made."))
         if found:
             size = " x ".join(str(n) for n in found["volume_voxels_ijk"])
             lines.append(

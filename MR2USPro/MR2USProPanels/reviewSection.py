@@ -173,6 +173,8 @@ class ReviewSection(Section):
             return _("A job is under way: the views show how it goes.")
         if _isOvertaken(case):
             return _("The TRUS volume was made anew since it was registered: register again.")
+        if self._pair() is None and case.registerResults:
+            return _("Nothing to review: what was registered, or what came of it, was deleted. Register again.")
         if self._pair() is None:
             return _("Nothing to review yet: register first.")
         return _(

@@ -330,7 +330,7 @@ def test_a_registration_whose_images_are_deleted_meanwhile_still_ends(registerPa
         slicer.mrmlScene.RemoveNode(node)
     registering()
     assert registerPanel.run.text == "Choose the MR"
-    assert registerPanel.review.whatLabel.text == "Nothing to review yet: register first."
+    assert registerPanel.review.whatLabel.text.startswith("Nothing to review: what was registered")
     assert pairCase.warped is not None
 
 

@@ -142,3 +142,28 @@ def test_another_case_begins_with_its_first_frame(guide, slicerApp):
     put_into(newCase())
     guide.panel.showCurrentCase()
     assert form.frameSlider.value == 0
+
+
+@pytest.mark.parametrize("field", ["before", "deformation", "trus"])
+def test_a_result_of_which_something_was_deleted_is_not_called_missing(guide, slicerApp, field):
+    import slicer
+
+    slicer.mrmlScene.RemoveNode(getattr(guide.case, field))
+    guide.open(REVIEW)
+    assert guide.form(REVIEW).whatLabel.text.endswith("was deleted. Register again.")
+
+
+def test_a_volume_says_when_its_frames_were_deleted(guide, slicerApp):
+    import slicer
+
+    from MR2USProPanels.positionsChart import suspectsNode
+    from MR2USProPanels.reconstructed import MADE_WITH
+
+    case, form = guide.case, guide.form(FILL)
+    case.positions, case.stitchResults = suspectsNode([], "Positions"), '{"identity": "another"}'
+    case.trus.SetAttribute(MADE_WITH, "one")
+    slicerApp.process(0.05)
+    assert form.resultLabel.text.startswith("This volume is older than the stitching")
+    slicer.mrmlScene.RemoveNode(case.sagittalFrames)
+    slicerApp.process(0.05)
+    assert form.resultLabel.text.startswith("What this volume was made of was deleted")
