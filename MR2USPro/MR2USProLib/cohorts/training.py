@@ -219,9 +219,10 @@ def deformed(
 
     grid = pair.us.grid
     if name in CLASSICAL:
-        register = register_classically if name == "simpleitk" else register_by_demons
-        moving, fixed = Volume(translation.mr, grid), Volume(translation.us, grid)
-        return register(moving, fixed, pair.valid, progress=progress)
+        both = Volume(translation.mr, grid), Volume(translation.us, grid)
+        if name == "simpleitk":
+            return register_classically(*both, pair.valid, seed=seed, progress=progress)
+        return register_by_demons(*both, pair.valid, progress=progress)
     found, _ = deform(
         translation.images(pair),
         name,
