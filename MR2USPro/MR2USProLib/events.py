@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import json
 import math
+import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -31,9 +32,18 @@ class EventLines:
         self._last_values: dict[str, float] = {}
 
     def write(self, event: str, **fields: object) -> None:
-        """Write one line, at once."""
-        self._stream.write(json.dumps({"event": event, **fields}, ensure_ascii=False) + "\n")
-        self._stream.flush()
+        """Write one line, at once; in ASCII, as a stream may know no other letters.
+
+        Raises:
+            Cancelled: nobody reads it any more.
+        """
+        try:
+            self._stream.write(json.dumps({"event": event, **fields}) + "\n")
+            self._stream.flush()
+        except BrokenPipeError as error:
+            # What is left in the buffer would be tried again, in vain, when Python ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+            raise Cancelled("Nobody reads the events any more.") from error
 
     def progress(self, stage: str, fraction: float, message: str) -> None:
         """How far a stage is, in [0, 1], and how many seconds it will still take if it goes on like this."""

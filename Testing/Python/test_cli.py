@@ -130,6 +130,21 @@ def test_simulate_tells_its_progress_as_json_lines_and_leaves_whole_files(tmp_pa
     assert not list((tmp_path / "exam").glob(".*"))
 
 
+def test_events_end_with_their_reader_and_need_no_letters_but_ascii(tmp_path):
+    words = command("simulate", "--frames", 24, "--out", tmp_path / "out", "--events")
+    work = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment())
+    assert work.stdout.readline()
+    work.stdout.close()  # as head does
+    assert work.wait() == 130
+    assert work.stderr.read() == "mr2us: cancelled; nothing of the unfinished stage was kept.\n"
+    assert not (tmp_path / "out").exists()
+    words = command("warp", "--transform", "Müller.h5", "--points", "p.csv", "--out", tmp_path / "out", "--events")
+    plain = {**environment(), "PYTHONIOENCODING": "ascii"}
+    ended = subprocess.run(words, capture_output=True, text=True, env=plain, check=False)
+    assert ended.returncode == 2, ended.stderr
+    assert "Müller.h5" in json.loads(ended.stdout)["message"]
+
+
 def test_people_are_told_what_to_look_at_once_it_is_there(monkeypatch, capsys, tmp_path):
     report = tmp_path / "report.html"
     with front_end(False, report) as progress:
