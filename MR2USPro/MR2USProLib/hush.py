@@ -11,7 +11,7 @@ from contextlib import contextmanager
 def hushed() -> Iterator[None]:
     """Nothing reaches the stderr of this process while the block runs.
 
-    HDF5 and MetaIO tell of a broken file there, in up to 25 lines, before they raise.
+    HDF5 and MetaIO tell of a broken file or a full disk there, in up to 25 lines, before they raise.
     """
     try:
         kept = os.dup(2)

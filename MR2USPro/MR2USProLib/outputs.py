@@ -36,7 +36,7 @@ def staged(folder: Path, optional: Sequence[str] = ()) -> Iterator[Path]:
     Raises:
         InputError: the folder cannot be written, or the disk is full.
     """
-    existed = folder.exists()
+    made = _not_there(folder)
     staging = folder / f"{_STAGING}{os.getpid()}-{uuid.uuid4().hex[:8]}"
     try:
         with _explained(folder):
@@ -53,7 +53,17 @@ def staged(folder: Path, optional: Sequence[str] = ()) -> Iterator[Path]:
                 path.replace(target)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-        if not existed and folder.is_dir() and not any(folder.iterdir()):
+        _remove_empty(made)
+
+
+def _not_there(folder: Path) -> list[Path]:
+    """The folder and those around it that would have to be made, from the inside out."""
+    return [path for path in (folder, *folder.parents) if not path.exists()]
+
+
+def _remove_empty(folders: Sequence[Path]) -> None:
+    with suppress(OSError):  # the first that holds something ends it
+        for folder in folders:
             folder.rmdir()
 
 
@@ -131,7 +141,7 @@ def held(folder: Path) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout
 
-    existed = folder.exists()
+    made = _not_there(folder)
     with _explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / _LOCK, blocking=False)
@@ -145,8 +155,9 @@ def held(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
-        if not existed and [path.name for path in folder.iterdir()] in ([], [_LOCK]):
-            shutil.rmtree(folder, ignore_errors=True)
+        if made and [path.name for path in folder.iterdir()] == [_LOCK]:
+            (folder / _LOCK).unlink(missing_ok=True)
+        _remove_empty(made)
 
 
 @contextmanager

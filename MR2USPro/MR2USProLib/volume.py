@@ -259,7 +259,8 @@ class Volume:
         """Write the image, compressed, in the format of the file's suffix."""
         import SimpleITK as sitk
 
-        sitk.WriteImage(self.to_sitk(), str(path), useCompression=True)
+        with hushed():
+            sitk.WriteImage(self.to_sitk(), str(path), useCompression=True)
 
     def resampled(
         self,

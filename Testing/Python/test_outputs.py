@@ -56,9 +56,10 @@ def test_a_failure_leaves_the_folder_as_it_was(tmp_path):
 
 
 def test_a_failure_does_not_leave_a_folder_behind(tmp_path):
-    with pytest.raises(ZeroDivisionError), staged(tmp_path / "new"):
-        raise ZeroDivisionError
-    assert not (tmp_path / "new").exists()
+    for within in (staged, held):
+        with pytest.raises(ZeroDivisionError), within(tmp_path / "new" / "deep"):
+            raise ZeroDivisionError
+        assert not (tmp_path / "new").exists()
 
 
 def test_what_a_killed_run_left_is_cleared(tmp_path):
