@@ -37,7 +37,8 @@ class LiveRegistration:
             self.plot.add(event["stage"], self._fractions.get(event["stage"], 0.0), event["figures"])
         elif kind == "preview":
             self._load(event["file"])
-            if visible and not self._seen and self._preview is not None:
+        if self._preview is not None:
+            if visible and not self._seen:  # also where somebody has come back from another case
                 sliceLayers.show(self._trus, self._preview, 0.5)
             self._seen = visible
 

@@ -3,7 +3,7 @@
 import pytest
 
 from reconstruct_panel import nodes
-from register_panel import STARTS, markups
+from register_panel import STARTS, keep_result, markups, shown
 
 
 def current():
@@ -228,7 +228,7 @@ def test_views_that_were_chosen_during_a_registration_stay(slicerApp, tmp_path):
     Volume(grid.points()[..., 0].astype("float32"), grid).write(tmp_path / "preview.nrrd")
     live.hear({"event": "preview", "file": "preview.nrrd"}, visible=False)
     assert {node.GetForegroundVolumeID() for node in sliceLayers.compositeNodes()} == {mr.GetID()}
-    live.hear({"event": "preview", "file": "preview.nrrd"}, visible=True)
+    live.hear({"event": "progress", "stage": "Register", "fraction": 0.5}, visible=True)  # somebody has come back
     red, *others = sliceLayers.compositeNodes()
     assert red.GetForegroundVolumeID() not in (mr.GetID(), None)
     red.SetForegroundVolumeID(other.GetID())
@@ -283,6 +283,22 @@ def test_a_registration_is_seen_in_its_own_case_alone(registerPanel, pairCase, r
     assert registerPanel.row.progressBar.visible
     registering()
     assert registerPanel.run.text == "Register again"
+
+
+def test_a_result_is_reviewed_while_another_case_is_registered(
+    registerPanel, pairCase, knownPair, registering, slicerApp, tmp_path
+):
+    from MR2USProPanels.case import newCase
+
+    other = newCase("Another patient")
+    other.mr, other.trus = pairCase.mr, pairCase.trus
+    keep_result(other, knownPair, tmp_path / "other")
+    registerPanel.widget.showCurrentCase()
+    slicerApp.process(0.05)
+    assert registerPanel.review.reviewComboBox.enabled
+    assert "under way" not in registerPanel.review.whatLabel.text
+    assert shown((other.trus.GetID(), other.warped.GetID(), 0.5))
+    registering()
 
 
 def test_what_came_of_another_pair_stays(registerPanel, resultCase, slicerApp, request):
