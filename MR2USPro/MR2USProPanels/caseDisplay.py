@@ -8,7 +8,7 @@ from typing import Any
 from . import sliceLayers
 from .carrying import carriedBy
 from .case import Case, cases, nodesOf
-from .sliceViews import showChart, showInAll, showInView
+from .sliceViews import closePlot, showChart, showInAll, showInView
 
 HIDDEN = "MR2USPro.HiddenWithCase"
 """Attribute of what is drawn for a case that is not the current one, and was seen before."""
@@ -28,10 +28,14 @@ def showOnly(case: Case) -> None:
         elif node.GetDisplayVisibility():
             node.SetAttribute(HIDDEN, "1")
             node.SetDisplayVisibility(False)
+    if case.frameOutline is not None:
+        case.frameOutline.SetDisplayVisibility(False)  # it belongs on the map, which is not what is shown first
 
 
 def showImages(case: Case) -> None:
     """Show how far the case has come, where no section has shown anything of it."""
+    if case.chart is None:
+        closePlot()
     if any(composite.GetBackgroundVolumeID() for composite in sliceLayers.compositeNodes()):
         return
     if case.trus is not None:

@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 
 from MR2USProLib.errors import InputError
 
-from . import deformationDisplay, sliceLayers
+from . import deformationDisplay, sliceLayers, sliceViews
 from .case import Case
 from .choiceBox import ChoiceBox
 from .registered import STALE, areTargetsCarried
@@ -59,6 +59,8 @@ class ReviewSection(Section):
         self._timer.connect("timeout()", self._onTimer)
         self._flickered = False
         self._look: tuple[Any, ...] = ()
+        self._isNew = True
+        sliceViews.leaving.append(self._onLeaving)
         logic.runner.watchers.append(self._onRunner)
         self._wasBusy = False
         self.ui.beforeButton.connect("clicked(bool)", self._onBefore)
@@ -71,6 +73,10 @@ class ReviewSection(Section):
             self._leave(self.case)
         self._look = ()
         super().setCase(case)
+
+    def forget(self) -> None:
+        """Begin with the result of the case, if it has one, also where the section is closed."""
+        self._isNew = True
 
     def need(self) -> str:
         """What is missing before there is something to review."""
@@ -85,6 +91,7 @@ class ReviewSection(Section):
     def cleanup(self) -> None:
         """Stop the flicker and let go of the case."""
         self._timer.stop()
+        sliceViews.leaving.remove(self._onLeaving)
         super().cleanup()
 
     def refresh(self) -> None:
@@ -112,7 +119,8 @@ class ReviewSection(Section):
             self.ui.whatLabel.text = self.ui.reviewComboBox.toolTip = self._why(case, busy)
             return
         self.ui.reviewComboBox.toolTip = _("How the MR and the TRUS are shown together in the slice views.")
-        if self.collapsed:  # the views are for whatever is being done instead
+        isNew, self._isNew = self._isNew, False
+        if self.collapsed and not isNew:  # the views are for whatever is being done instead
             self._timer.stop()
             self._look = ()
             return
@@ -208,7 +216,7 @@ class ReviewSection(Section):
     def _flicker(self, case: Case, trus: Any, mr: Any) -> str:
         sliceLayers.show(trus, mr, float(self._flickered))
         self._timer.setInterval(round(1000 / case.flickerHz))
-        if not self._timer.active:
+        if not self._timer.active and not self.collapsed:
             self._timer.start()
         return _("{mr} and the TRUS in turn. What fits stands still, what does not jumps.").format(mr=_name(case))
 
@@ -244,6 +252,10 @@ class ReviewSection(Section):
         """Take away what only belongs to reviewing."""
         self._timer.stop()
         deformationDisplay.hide(case.beyondStart, case.magnitude, case.uncertainty)
+
+    def _onLeaving(self) -> None:
+        if self.case is not None:
+            self._leave(self.case)
 
     def _onTimer(self) -> None:
         self._flickered = not self._flickered

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import qt
@@ -11,6 +12,9 @@ PRESETS = {"Red": "Axial", "Green": "Coronal", "Yellow": "Sagittal"}
 """How Slicer orients its three views."""
 
 LABEL_OPACITY = 0.3
+
+leaving: list[Callable[[], None]] = []
+"""Called when a view begins to show another volume alone: what was drawn over the last one goes."""
 
 
 def showInView(view: str, volume: Any, *, orientation: str = "", offsetMm: float | None = None) -> None:
@@ -33,6 +37,8 @@ def showInView(view: str, volume: Any, *, orientation: str = "", offsetMm: float
     composite.SetForegroundVolumeID(None)
     composite.SetLabelVolumeID(None)
     if new:
+        for drawn in list(leaving):
+            drawn()
         node.SetOrientation(orientation)
         logic.FitSliceToBackground()
     if offsetMm is not None:
@@ -90,6 +96,13 @@ def shownChart() -> Any:
     """The chart that the plot views show; None where there is none."""
     views = slicer.util.getNodesByClass("vtkMRMLPlotViewNode")
     return views[0].GetPlotChartNode() if views else None
+
+
+def closePlot() -> None:
+    """Show the 3-D view again, where there is nothing to be plotted."""
+    manager = slicer.app.layoutManager()
+    if manager is not None and manager.layout == slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpPlotView:
+        arrange("FourUpView")
 
 
 def showChart(chart: Any) -> None:

@@ -167,3 +167,44 @@ def test_a_volume_says_when_its_frames_were_deleted(guide, slicerApp):
     slicer.mrmlScene.RemoveNode(case.sagittalFrames)
     slicerApp.process(0.05)
     assert form.resultLabel.text.startswith("What this volume was made of was deleted")
+
+
+def test_a_deformation_is_not_drawn_over_frames(guide, slicerApp):
+    import slicer
+
+    case = guide.case
+    guide.form(REVIEW).reviewComboBox.setCurrentIndex(4)
+    slicerApp.process(0.05)
+    grid, legend = case.beyondStart.GetDisplayNode(), slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode
+    assert grid.GetVisibility2D()
+    guide.open(STITCH, REVIEW)
+    look_at_frame(guide.form(STITCH), 7)
+    assert not grid.GetVisibility2D()
+    assert not legend(case.magnitude).GetVisibility()
+    guide.form(REVIEW).opacitySlider.value = 40.0
+    slicerApp.process(0.05)
+    assert shown((case.trus.GetID(), case.magnitude.GetID(), 0.4))
+    assert grid.GetVisibility2D()
+
+
+def test_a_case_that_is_chosen_again_shows_its_result_and_no_empty_plot(guide, slicerApp):
+    import slicer
+
+    from MR2USProPanels.positionsChart import chartNode, suspectsNode
+    from MR2USProPanels.sliceViews import arrange
+
+    case, manager, form = guide.case, slicer.app.layoutManager(), guide.form(CASE)
+    case.positions = suspectsNode([], "Positions")
+    case.chart = chartNode(case.positions, [], "Course")
+    case.frameOutline = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLModelNode", "Frame on the map")
+    case.frameOutline.CreateDefaultDisplayNodes()
+    arrange("FourUpPlotView")
+    guide.open(TARGETS)
+    form.newCaseButton.click()
+    slicerApp.process(0.05)
+    assert manager.layout == slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
+    form.caseComboBox.activated(0)
+    slicerApp.process(0.05)
+    guide.open(TARGETS)
+    assert shown((case.trus.GetID(), case.warped.GetID(), 0.5))
+    assert not case.frameOutline.GetDisplayVisibility()
