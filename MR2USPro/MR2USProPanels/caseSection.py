@@ -32,7 +32,7 @@ class CaseSection(Section):
         self.onCaseChosen: Callable[[], None] = lambda: None
         self._listed: list[Case] = []
         self._runners = [logic.runner, logic.reconstructLogic.runner, logic.registerLogic.runner]
-        self._busy = False
+        self._busy: list[Any] = []
         for runner in self._runners:
             runner.watchers.append(self._onRunner)
         self.row: JobRow = JobRow(self.ui.jobArea.layout(), logic.runner)
@@ -65,15 +65,16 @@ class CaseSection(Section):
         if not self.ui.nameEdit.modified:  # nobody is typing another one
             self.ui.nameEdit.text = self.case.parameterNode.GetName()
         self.ui.sampleBox.visible = _isEmpty(self.case) or self.logic.runner.busy
-        self.ui.removeCaseButton.enabled = not self._busy
+        busy = any(runner.caseNode in (None, self.case.parameterNode) for runner in self._busy)
+        self.ui.removeCaseButton.enabled = not busy
         self.ui.removeCaseButton.toolTip = (
             _("A job is under way, whose result would have no place: wait for it to end, or cancel it.")
-            if self._busy
+            if busy
             else _("Remove this case with its images and results from the scene. Asks first.")
         )
 
     def _onRunner(self) -> None:
-        busy = any(runner.busy for runner in self._runners)
+        busy = [runner for runner in self._runners if runner.busy]
         if busy != self._busy:
             self._busy = busy
             self.changed()

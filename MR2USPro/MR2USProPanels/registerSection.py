@@ -22,8 +22,8 @@ from .liveRegistration import LiveRegistration
 from .lossPlot import chartNodes
 from .plotRoom import PlotRoom
 from .reconstructed import isPresent
-from .registered import NODES, Registered, isOfPair, isOutdated, keepRegistration, registrationOf
-from .sceneNodes import removeNodes
+from .registered import NODES, STALE, Registered, isOfPair, isOutdated, keepRegistration, registrationOf
+from .sceneNodes import imageTime, removeNodes
 from .section import Section
 
 HOLDING_VOLUME = ("auto", SELF_SIMILARITY, "anatomy-aware")
@@ -200,7 +200,7 @@ class RegisterSection(Section):
         case = self.case
         assert case is not None
         pose = startPose.update(case)
-        trus = case.trus
+        trus, image = case.trus, imageTime(case.trus)
         self.logic.register(
             case.mr,
             trus,
@@ -223,7 +223,7 @@ class RegisterSection(Section):
             trusSegmentation=case.trusSegmentation,
             into=registrationOf(case) if isOfPair(case) else None,  # what came of another pair stays in the scene
             callbacks=Callbacks(
-                onDone=lambda found: self._onDone(case, found),
+                onDone=lambda found: self._onDone(case, found, stale=imageTime(trus) != image),
                 onFailed=lambda error: self._end(),
                 onCancelled=self._end,
                 onEvent=self._onEvent,
@@ -263,7 +263,7 @@ class RegisterSection(Section):
             self._room.show(self._losses())
         self.changed()
 
-    def _onDone(self, case: Case, found: Registered) -> None:
+    def _onDone(self, case: Case, found: Registered, *, stale: bool = False) -> None:
         if not isPresent(case):
             self._end()
             removeNodes(*(getattr(found, name) for name in NODES))
@@ -275,6 +275,8 @@ class RegisterSection(Section):
         with slicer.util.NodeModify(case.parameterNode):
             case.losses = chart
             keepRegistration(case, found)
+            if stale:  # the TRUS volume was made anew meanwhile
+                found.deformation.SetAttribute(STALE, "1")
         self._end(keepPlot=True)
 
     def _onShowLosses(self, shown: bool) -> None:

@@ -15,6 +15,7 @@ from . import deformationDisplay, sliceLayers, sliceViews
 from .case import Case
 from .choiceBox import ChoiceBox
 from .registered import STALE, areTargetsCarried
+from .sceneNodes import imageTime
 from .section import Section
 
 GRAY, COLOR = "vtkMRMLColorTableNodeGrey", "vtkMRMLColorTableNodeWarm1"
@@ -302,8 +303,7 @@ def _isOvertaken(case: Case) -> bool:
 def _lookAt(case: Case, *pair: Any) -> tuple[Any, ...]:
     """All that decides on what is seen."""
     nodes = (*pair, case.translatedMr, case.translatedUs, case.uncertainty)
-    there = [node for node in nodes if node is not None and node.GetImageData() is not None]
-    images = [(node.GetID(), node.GetImageData().GetMTime()) for node in there]
+    images = [(node.GetID(), imageTime(node)) for node in nodes if node is not None]
     sliders = case.opacity, case.tileMm, case.curtainShare, case.flickerHz
     return case.review, case.curtainAxis, case.inColor, case.gridLines, *sliders, *images
 

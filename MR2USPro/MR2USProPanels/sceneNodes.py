@@ -13,6 +13,12 @@ def referenced(node: Any, role: str) -> list[Any]:
     return [other for other in found if other is not None]
 
 
+def imageTime(volume: Any) -> int:
+    """A number that is another one after the image of a volume was changed or exchanged."""
+    image = volume.GetImageData()
+    return 0 if image is None else int(image.GetMTime())
+
+
 def removeNodes(*nodes: Any) -> None:
     """Remove nodes that are still in the scene, with how they are displayed and stored; None is passed over."""
     for node in nodes:

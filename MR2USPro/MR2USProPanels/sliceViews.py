@@ -37,8 +37,8 @@ def showInView(view: str, volume: Any, *, orientation: str = "", offsetMm: float
     composite.SetForegroundVolumeID(None)
     composite.SetLabelVolumeID(None)
     if new:
-        for drawn in list(leaving):
-            drawn()
+        for takeAway in leaving:
+            takeAway()
         node.SetOrientation(orientation)
         logic.FitSliceToBackground()
     if offsetMm is not None:

@@ -339,6 +339,40 @@ def test_a_volume_that_is_made_anew_outdates_its_registration(registerPanel, res
     assert registerPanel.section("Review").need() == "Register again first"
 
 
+def test_a_volume_that_is_made_anew_during_its_registration_outdates_it(
+    registerPanel, pairCase, registering, slicerApp
+):
+    from MR2USProLib.mrml import volume_node, volume_of
+
+    volume_node(volume_of(pairCase.trus), "TRUS volume", pairCase.trus)
+    registering()
+    assert pairCase.warped is not None
+    assert not registerPanel.section("Register").done()
+    assert "of other images than those chosen now" in registerPanel.register.verdictLabel.text
+    assert "made anew" in registerPanel.review.whatLabel.text
+
+
+def test_a_case_can_be_removed_while_another_one_is_worked_on(slicerApp, widgets, monkeypatch):
+    import slicer
+
+    from MR2USProPanels.case import newCase
+
+    panel, form = slicer.modules.MR2USProWidget, widgets["Case"]
+    runner, worked = panel.logic.reconstructLogic.runner, newCase("Worked on")
+    newCase("Another")
+    panel.showCurrentCase()
+    monkeypatch.setattr(type(runner), "busy", property(lambda self: self is runner))
+    monkeypatch.setattr(runner, "caseNode", worked.parameterNode)
+    runner._tell()
+    slicerApp.process(0.05)
+    assert form.removeCaseButton.enabled
+    form.caseComboBox.activated(1)
+    slicerApp.process(0.05)
+    assert not form.removeCaseButton.enabled
+    monkeypatch.undo()
+    runner._tell()
+
+
 def test_a_registration_whose_images_are_deleted_meanwhile_still_ends(registerPanel, pairCase, registering, slicerApp):
     import slicer
 
