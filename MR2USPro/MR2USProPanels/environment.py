@@ -54,9 +54,9 @@ class Environment:
             "environment",
             {},
             load=lambda run: run.results,
-            callbacks=Callbacks(onDone=self._onFound, onFailed=self._onFailed, onCancelled=self._tell),
+            callbacks=Callbacks(onDone=self._onFound, onFailed=self._onFailed, onCancelled=self.tell),
         )
-        self._tell()
+        self.tell()
 
     def lookOnce(self) -> None:
         """Look, if nobody has yet."""
@@ -66,13 +66,14 @@ class Environment:
     def _onFound(self, found: dict[str, Any]) -> None:
         self.found = found
         qt.QSettings().setValue(FOUND_SETTING, json.dumps({**found, "version": __version__}))
-        self._tell()
+        self.tell()
 
     def _onFailed(self, error: InputError) -> None:
         self.trouble = str(error)
-        self._tell()
+        self.tell()
 
-    def _tell(self) -> None:
+    def tell(self) -> None:
+        """Have the panels show what is known and chosen now."""
         for watcher in list(self.watchers):
             watcher()
 

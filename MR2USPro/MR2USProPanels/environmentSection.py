@@ -23,7 +23,6 @@ class EnvironmentSection(Section):
         super().__init__("Environment", None)
         self._environment = environment()
         self._environment.watchers.append(self.show)
-        self.ui.deviceComboBox.currentIndex = DEVICES.index(device())
         self.ui.deviceComboBox.connect("currentIndexChanged(int)", self._onDevice)
         self.ui.lookButton.connect("clicked(bool)", self._onLook)
         self.ui.installButton.connect("clicked(bool)", self._onInstall)
@@ -38,7 +37,10 @@ class EnvironmentSection(Section):
 
     def show(self) -> None:
         """Bring the widgets in line with what is known."""
-        state = self._environment
+        state, box = self._environment, self.ui.deviceComboBox
+        wasBlocked = box.blockSignals(True)
+        box.currentIndex = DEVICES.index(device())  # which may have been chosen in another panel
+        box.blockSignals(wasBlocked)
         looking = state.runner.busy
         self.ui.lookButton.enabled = not looking
         self.ui.lookButton.text = _("Checking ...") if looking else _("Check again") if state.found else _("Check")
@@ -84,7 +86,7 @@ class EnvironmentSection(Section):
 
     def _onDevice(self, index: int) -> None:
         qt.QSettings().setValue(DEVICE_SETTING, DEVICES[index])
-        self.show()
+        self._environment.tell()
 
     def _onLook(self, checked: bool = False) -> None:
         self._environment.look()

@@ -54,7 +54,6 @@ class StitchSection(Section):
             self._onMatcher,
         )
         self.ui.weightsPath.nameFilters = (_("Weights") + " (*.ckpt *.pth *.pt *.safetensors)", _("All files") + " (*)")
-        self.ui.weightsPath.currentPath = loftrWeights()
         self.ui.weightsPath.connect("currentPathChanged(QString)", self._onWeights)
         self.row: JobRow = JobRow(self.ui.jobArea.layout(), logic.runner)
         self.row.onRun = self._onRun
@@ -92,6 +91,8 @@ class StitchSection(Section):
         case = self.case
         assert case is not None
         self._matcher.show(case.matcher)
+        if self.ui.weightsPath.currentPath != loftrWeights():  # chosen in another panel
+            self.ui.weightsPath.currentPath = loftrWeights()
         self.row.offer(self.need() or self._offer(), not self.need(), self._toolTip())
         verdict = stitching(case).get("verdict", {})
         self.ui.verdictArea.visible = bool(verdict)

@@ -132,3 +132,16 @@ def test_a_job_says_that_it_runs_on_the_cpu_instead(slicerApp, tmp_path):
     assert label.text.splitlines()[0] == "PyTorch finds no CUDA device: this runs on the CPU instead."
     panel.logic.runner.cancel()
     slicerApp.waitUntil(lambda: not panel.logic.runner.busy, 10)
+
+
+def test_the_device_is_the_same_in_all_panels(panel, slicerApp):
+    from MR2USProPanels.environment import device
+    from MR2USProPanels.environmentSection import EnvironmentSection
+
+    other = EnvironmentSection()
+    box = widgets(other).deviceComboBox
+    before = box.currentIndex
+    widgets(panel).deviceComboBox.currentIndex = before + 1
+    assert device() == "cpu"
+    assert box.currentIndex == before + 1
+    other.cleanup()

@@ -208,3 +208,10 @@ def test_a_case_that_is_chosen_again_shows_its_result_and_no_empty_plot(guide, s
     guide.open(TARGETS)
     assert shown((case.trus.GetID(), case.warped.GetID(), 0.5))
     assert not case.frameOutline.GetDisplayVisibility()
+
+
+def test_the_weights_of_loftr_are_the_same_in_all_panels(guide, slicerApp, tmp_path):
+    guide.form(STITCH).weightsPath.currentPath = str(tmp_path / "loftr.ckpt")
+    panel = slicerApp.openModule("MR2USReconstruct")
+    form = vars(panel.sections[1])["ui"]
+    assert form.weightsPath.currentPath == str(tmp_path / "loftr.ckpt")
