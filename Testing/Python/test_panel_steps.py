@@ -211,6 +211,7 @@ def test_a_case_that_is_chosen_again_shows_its_result_and_no_empty_plot(guide, s
 
 
 def test_the_weights_of_loftr_are_the_same_in_all_panels(guide, slicerApp, tmp_path):
+    guide.leave_and_come_back()  # the other panel is there already
     guide.form(STITCH).weightsPath.currentPath = str(tmp_path / "loftr.ckpt")
     panel = slicerApp.openModule("MR2USReconstruct")
     form = vars(panel.sections[1])["ui"]
