@@ -122,7 +122,7 @@ class ReviewSection(Section):
         self.ui.reviewComboBox.toolTip = _("How the MR and the TRUS are shown together in the slice views.")
         isNew, self._isNew = self._isNew, False
         if self.collapsed and not isNew:  # the views are for whatever is being done instead
-            self._timer.stop()
+            self._rest(case)
             self._look = ()
             return
         look = _lookAt(case, *pair)
@@ -251,8 +251,14 @@ class ReviewSection(Section):
 
     def _leave(self, case: Case) -> None:
         """Take away what only belongs to reviewing."""
-        self._timer.stop()
+        self._rest(case)
         deformationDisplay.hide(case.beyondStart, case.magnitude, case.uncertainty)
+
+    def _rest(self, case: Case) -> None:
+        """End the flicker with both images seen, and not with the one that it was just at."""
+        if self._timer.active:
+            self._timer.stop()
+            sliceLayers.setOpacity(case.opacity / 100)
 
     def _onLeaving(self) -> None:
         if self.case is not None:

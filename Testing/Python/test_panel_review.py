@@ -55,6 +55,18 @@ def test_flicker_changes_between_the_images(registerPanel, resultCase, slicerApp
     assert seen == {0.0, 1.0}
 
 
+@pytest.mark.parametrize("going", ["module", "section"])
+def test_a_flicker_that_is_left_leaves_both_images(registerPanel, resultCase, slicerApp, going):
+    registerPanel.look_by("flicker")
+    if going == "module":
+        slicerApp.openModule("MR2USReconstruct")
+    else:
+        registerPanel.widget.buttons[2].collapsed = True
+    slicerApp.process(0.7)
+    registerPanel.widget.buttons[2].collapsed = False  # the panel outlives the test
+    assert shown((resultCase.trus.GetID(), resultCase.warped.GetID(), 0.5))
+
+
 @pytest.mark.parametrize("tile", [6.0, 12.0])
 def test_tiles_have_the_stated_size_and_alternate(registerPanel, resultCase, tile):
     import slicer
