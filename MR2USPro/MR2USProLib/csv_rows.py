@@ -19,7 +19,7 @@ class Rows(NamedTuple):
     Attributes:
         header: names of the columns.
         cells: of each row, by column.
-        lines: of the file where each row stands, counted from 1; empty lines are no rows.
+        lines: of the file where each row stands, counted from 1; empty ones are no rows.
     """
 
     header: tuple[str, ...]
@@ -49,7 +49,8 @@ def read_rows(path: str | Path, needed: Sequence[str], what: str) -> Rows:
             reader = csv.DictReader(stream, delimiter=max(SEPARATORS, key=first.count), skipinitialspace=True)
             names = tuple(name.strip() for name in reader.fieldnames or ())
             reader.fieldnames = names
-            rows = [(row, reader.line_num) for row in reader]
+            # spreadsheets leave rows of empty cells
+            rows = [(row, reader.line_num) for row in reader if any(row.values())]
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(
             f"{path.name} is not a text table: give a CSV file in UTF-8 with the header {header}."
@@ -57,6 +58,7 @@ def read_rows(path: str | Path, needed: Sequence[str], what: str) -> Rows:
     for column in needed:
         if column not in names:
             raise InputError(f"{path.name} lacks the column {column}: its header must name {header}.")
+    for column in filter(None, names):
         if names.count(column) > 1:
             raise InputError(f"{path.name} has the column {column} twice: name every column once.")
     for row, line in rows:

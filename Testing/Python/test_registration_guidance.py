@@ -330,13 +330,14 @@ def test_points_of_slicer_and_tables_are_read_alike(tmp_path):
 
 def test_decimal_commas_are_read_and_a_comma_too_many_is_refused(tmp_path):
     """A coordinate that moved into the next column would be a target at another place."""
-    (tmp_path / "german.csv").write_text("name ; x ; y ; z \na, b;1,5;-2,25;3\n")
+    (tmp_path / "german.csv").write_text("name ; x ; y ; z \na, b;1,5;-2,25;3\n;;;\n")
     names, places = read_points(tmp_path / "german.csv")
     assert names == ["a, b"]
     assert places.tolist() == [[1.5, -2.25, 3.0]]
     for text, says in (
         ("name,x,y,z\na,1,5,-2,25,3,0\n", "line 2 of bad.csv has not as many values"),
         ("name,x,x,y,z\na,1,2,3,4\n", "the column x twice"),
+        ("name,x,y,z,side,side\na,1,2,3,left,right\n", "the column side twice"),
     ):
         (tmp_path / "bad.csv").write_text(text)
         with pytest.raises(InputError, match=says):
