@@ -154,6 +154,8 @@ def test_published_translations_are_as_large_as_their_paper_says(cohort, tmp_pat
         ({"translation": "cut"}, "no method 'cut' \\(--translation\\)"),
         ({"registration": "elastix"}, "no method 'elastix' \\(--registration\\)"),
         ({"iterations": 0}, "--iterations 1 or more"),
+        ({"published": True, "translation": "none"}, "drop --published"),
+        ({"initial": "middle"}, "'middle' is no initial alignment"),
         ({"initial": "nowhere.tfm"}, r"The start nowhere\.tfm does not exist: correct --initial"),
     ],
 )
@@ -181,3 +183,5 @@ def test_losses_that_are_no_numbers_come_back_as_such(tmp_path):
     kept.learned("registration", lambda how: learned, SILENT)
     again = kept.learned("registration", lambda how: pytest.fail("It was finished."), SILENT)
     np.testing.assert_array_equal(again.history["total"], [1.0, np.nan])
+    (tmp_path / "registration_losses.json").unlink()  # a folder that was copied in part
+    assert kept.learned("registration", lambda how: learned, SILENT) is learned

@@ -132,6 +132,8 @@ def test_a_transform_file_is_taken_as_it_is(tmp_path, pair):
 def test_an_unknown_kind_is_refused(pair, kind):
     with pytest.raises(InputError, match="is no initial alignment"):
         initial_transform(kind, *pair[:2])
+    with pytest.raises(InputError, match="is no initial alignment"):  # before any image is read, as labels need none
+        named_file(kind)
 
 
 @pytest.mark.parametrize(

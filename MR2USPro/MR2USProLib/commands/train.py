@@ -81,6 +81,8 @@ def run(
     ):
         if chosen not in known:
             raise InputError(f"There is no method '{chosen}' ({option}): choose one of {', '.join(known)}.")
+    if published and translation == "none":
+        raise InputError("The published schedule is that of a translation: drop --published, or --translation none.")
     from ..registration.finder_training import LEAST_PAIRS
     from ..registration.initial import named_file
 
@@ -144,7 +146,7 @@ class _Kept:
     def learned(self, role: Role, learn: Callable[[Mapping], Learned], progress: Progress) -> Learned:
         """What a training gave that is finished, or else gives now, going on from its checkpoint."""
         weights, history = self.folder / f"{role}.safetensors", self.folder / f"{role}_losses.json"
-        if weights.is_file():
+        if weights.is_file() and history.is_file():
             progress.report(1.0)
             told = json.loads(history.read_text("utf-8"))
             losses = {  # JSON has no NaN, and null in its place

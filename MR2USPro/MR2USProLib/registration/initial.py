@@ -31,29 +31,33 @@ def initial_transform(kind: str, moving: Volume, fixed: Volume, fixed_region: Gr
         InputError: no such kind or file, or contents that give no transform.
     """
     region = fixed_region or fixed.grid
-    if kind == "none":
+    start, path = named_file(kind)
+    if path is not None:
+        return from_landmarks(*read_landmarks(path)) if start == "landmarks" else read_transform(path)
+    if start == "none":
         return sitk.Transform(3, sitk.sitkIdentity)
-    if kind == "centers":
+    if start == "centers":
         return _translation(moving.grid.centre_mm - region.centre_mm)
-    if kind == "moments":
-        part = fixed if fixed_region is None else fixed.resampled(region)
-        return _translation(_brightness_centre(moving, "moving") - _brightness_centre(part, "fixed"))
+    part = fixed if fixed_region is None else fixed.resampled(region)
+    return _translation(_brightness_centre(moving, "moving") - _brightness_centre(part, "fixed"))
+
+
+def named_file(kind: str) -> tuple[str, Path | None]:
+    """What kind of start ``kind`` asks for, without any file's name, and the file that it names, if any.
+
+    Raises:
+        InputError: there is no such start.
+    """
+    if kind in ("none", "centers", "moments"):
+        return kind, None
     if kind.startswith("landmarks:"):
-        return from_landmarks(*read_landmarks(kind.removeprefix("landmarks:")))
+        return "landmarks", Path(kind.removeprefix("landmarks:"))
     if Path(kind).suffix.lower() in SUFFIXES:
-        return read_transform(kind)
+        return "transform", Path(kind)
     raise InputError(
         f"'{kind}' is no initial alignment: give none, centers, moments, landmarks:FILE.csv or a transform file "
         f"({', '.join(SUFFIXES)})."
     )
-
-
-def named_file(kind: str) -> tuple[str, Path | None]:
-    """What kind of start ``kind`` asks for, without any file's name, and the file that it names, if any."""
-    if kind.startswith("landmarks:"):
-        return "landmarks", Path(kind.removeprefix("landmarks:"))
-    suffix = Path(kind).suffix.lower()
-    return ("transform", Path(kind)) if suffix in SUFFIXES else (kind, None)
 
 
 def read_landmarks(path: str | Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
