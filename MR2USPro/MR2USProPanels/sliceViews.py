@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import qt
@@ -74,21 +74,29 @@ def setLayout(layout: int) -> None:
     """Choose an arrangement of the views by its number."""
     manager = slicer.app.layoutManager()
     if manager is not None and manager.layout != layout:  # there is no manager without a main window
+        before = _sizes()
         manager.setLayout(layout)
-        qt.QTimer.singleShot(0, _fitAgain)
+        qt.QTimer.singleShot(0, lambda: _fitAgain(before))
 
 
-def _fitAgain() -> None:
+def _sizes() -> dict[str, tuple[int, int]]:
+    """Width and height of each slice view, in pixels."""
+    logics = {view: slicer.app.applicationLogic().GetSliceLogicByLayoutName(view) for view in PRESETS}
+    return {view: logic.GetSliceNode().GetDimensions()[:2] for view, logic in logics.items() if logic is not None}
+
+
+def _fitAgain(before: Mapping[str, tuple[int, int]]) -> None:
     """Fit the images to the views, which have their new sizes only now; the slices stay.
 
-    What lies over an image may have come meanwhile, and reach far beyond it.
+    Who zoomed in sees the same in a view that kept its size. What lies over an image may have come meanwhile, and reach
+    far beyond it.
     """
-    for view in PRESETS:
+    for view, size in _sizes().items():
         logic = slicer.app.applicationLogic().GetSliceLogicByLayoutName(view)
-        volume = logic.GetBackgroundLayer().GetVolumeNode() if logic is not None else None
-        if volume is not None:
+        volume = logic.GetBackgroundLayer().GetVolumeNode()
+        if volume is not None and size != before.get(view):
             offset = logic.GetSliceOffset()
-            logic.FitSliceToVolume(volume, *logic.GetSliceNode().GetDimensions()[:2])
+            logic.FitSliceToVolume(volume, *size)
             logic.SetSliceOffset(offset)
 
 

@@ -93,6 +93,21 @@ def test_another_layout_is_fitted_to_what_lies_below(slicerApp):
     assert filled_by(trus)
 
 
+def test_a_view_that_keeps_its_size_in_another_layout_keeps_its_zoom(slicerApp):
+    from MR2USProPanels import sliceViews
+
+    sliceViews.showInAll(cube("TRUS", 50.0, 0.0))
+    red, green = (slices()[view].GetSliceNode() for view in ("Red", "Green"))
+    for node in (red, green):
+        node.SetFieldOfView(11.0, 12.0, 1.0)
+    sliceViews.arrange("FourUpPlotView")
+    width, height, depth = green.GetDimensions()
+    green.SetDimensions(width, height + 40, depth)
+    slicerApp.process(0.05)
+    assert red.GetFieldOfView()[:2] == (11.0, 12.0)
+    assert min(green.GetFieldOfView()[:2]) > 40.0
+
+
 def test_the_volume_is_found_again_by_its_button(slicerApp):
     from MR2USProPanels.case import currentCase
     from MR2USProPanels.reconstructed import MADE_WITH
