@@ -155,6 +155,9 @@ def test_what_shows_no_volume_is_refused_in_a_sentence(files, tmp_path, name, ch
 def test_a_box_that_holds_no_gland_is_refused_in_a_sentence(files, tmp_path, region, says):
     with pytest.raises(InputError, match=says):
         register.run(out=tmp_path / "out", **files, fixed_roi=region, find_glands=False)
+    drawn = (-30.0, -30.0, -30.0, 30.0, 30.0, 30.0)
+    with pytest.raises(InputError, match=says.replace("fixed", "moving")):
+        register.run(out=tmp_path / "out", **files, fixed_roi=drawn, moving_roi=region)
 
 
 def test_a_volume_in_centimetres_is_refused_in_a_sentence(files, tmp_path):

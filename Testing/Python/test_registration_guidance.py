@@ -360,3 +360,8 @@ def test_the_first_channel_or_all_that_is_not_0_is_the_gland(tmp_path):
     sitk.WriteImage(masks, str(tmp_path / "masks.nii.gz"))
     assert np.array_equal(read_gland(tmp_path / "masks.nii.gz").array, zones == 2)
     assert not read_guidance().leads
+    drawn = (zones > 0).astype(np.float32)
+    drawn[0, 0, 0] = np.nan  # neither in nor out
+    sitk.WriteImage(sitk.GetImageFromArray(drawn), str(tmp_path / "drawn.nrrd"))
+    with pytest.raises(InputError, match="looks like an image"):
+        read_gland(tmp_path / "drawn.nrrd")

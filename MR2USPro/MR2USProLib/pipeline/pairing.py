@@ -130,6 +130,9 @@ def find_start(
         keep_well_laid: keep a start by which both glands, as they are seen, lie on each other already; masks and
             landmarks, which come after, want to know how the glands are turned to each other all the same.
         weights: what a cohort taught; the program's own where they hold nothing of it.
+
+    Raises:
+        InputError: a box lies outside its image, or that in the MR is tiny.
     """
     from ..registration.boxes import Box
     from ..registration.finder import find
@@ -142,6 +145,11 @@ def find_start(
     part = weights.parts.get("finder") if weights is not None else None
     finder = from_part(part or own_finder())
     mr_box = Box.of(mr_region_mm) if mr_region_mm else None
+    if mr_box is not None and min(mr_box.size_mm) < LEAST_MM:
+        raise InputError(
+            "The box in the MR is {:.2g} x {:.2g} x {:.2g} mm, too small for a gland: give a larger "
+            "--moving-roi.".format(*mr_box.size_mm)
+        )
     return find(finder, mr, us, pose, box, mr_box, keep_well_laid=keep_well_laid)
 
 

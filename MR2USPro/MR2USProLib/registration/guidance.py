@@ -138,7 +138,7 @@ def read_gland(path: str | Path) -> Volume:
     if image.GetDimension() == 4:
         image = image[:, :, :, 0]
     array = sitk.GetArrayFromImage(image)
-    if (array != 0).mean() > 0.9 or len(np.unique(array[array != 0])) > 64:
+    if (array != 0).mean() > 0.9 or len(np.unique(array[array != 0])) > 64 or np.isnan(array).any():
         raise InputError(f"{name} looks like an image: give a label map in which the gland is not 0 and all else is.")
     if not array.any():
         raise InputError(f"{name} is empty: draw the gland in it, or leave the mask out.")
