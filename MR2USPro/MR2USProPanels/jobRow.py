@@ -87,6 +87,8 @@ class JobRow:
         finally:  # what was started can be cancelled, whatever else went wrong
             if self._runner.current is not before:
                 self._own, self._ownNode = self._runner.current, self._caseNode
+            elif not self._runner.busy:
+                self._runner.caseNode = None
             self.refresh()
 
     def refresh(self) -> None:

@@ -140,6 +140,7 @@ class JobRunner:
     def kill(self) -> None:
         """End the job now and tell nobody, as when the scene or Slicer closes."""
         self._timer.stop()
+        self.caseNode = None
         if self.current is not None and self.busy:
             self.current.kill()
             self.current.remove()
@@ -169,6 +170,7 @@ class JobRunner:
             self._tell()
             return
         self._timer.stop()
+        self.caseNode = None  # now, as a callback may start the next job
         logging.info("MR2USPro: %s ended: %s.", run.job.kind, run.state.value)
         try:
             self._conclude(run, callbacks)

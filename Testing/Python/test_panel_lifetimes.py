@@ -281,7 +281,10 @@ def test_a_registration_is_seen_in_its_own_case_alone(registerPanel, pairCase, r
     slicerApp.process(0.2)
     assert registerPanel.run.text == "Cancel"
     assert registerPanel.row.progressBar.visible
+    runner = registerPanel.logic.runner
+    assert runner.caseNode is pairCase.parameterNode
     registering()
+    assert runner.caseNode is None  # a job that a script starts next is nobody's
     assert registerPanel.run.text == "Register again"
 
 
