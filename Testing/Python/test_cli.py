@@ -85,6 +85,7 @@ def test_help_tells_every_command():
             "transform",
         ),
         (["simulate", "--out", "PICTURE"], "not a folder"),
+        (["evaluate", "--out", "OUT", "--cohort", "PICTURE", "--fit-only", "--no-refine"], "drop --no-refine"),
     ],
 )
 def test_bad_input_gives_one_sentence_and_leaves_nothing(words, hint, picture, tmp_path):

@@ -81,6 +81,8 @@ def run(
 
     if iterations is not None and iterations < 1:
         raise InputError("Nothing is learned in fewer than one iteration: give --iterations 1 or more.")
+    if fit_only and not refine:
+        raise InputError("Nothing is trained that could be taken as it is: drop --no-refine, or --fit-only.")
     if published and fit_only:
         raise InputError("The published schedule is for a cohort: drop --published, or --fit-only.")
     if inception_weights is not None:
