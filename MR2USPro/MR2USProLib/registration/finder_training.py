@@ -94,7 +94,8 @@ def learn_finder(
     """
     if len(pairs) < LEAST_PAIRS:
         raise InputError(
-            f"{len(pairs)} pair(s) with boxes teach nothing about where glands lie: give {LEAST_PAIRS} at least."
+            f"{len(pairs)} pair(s) with boxes teach nothing about where glands lie: give {LEAST_PAIRS} at least, or "
+            "other --methods than finder, surfaces and register."
         )
     mirror = _mirror(pairs)
     drawings = max(2, min(DRAWINGS, MOST_DRAWINGS // len(pairs)))
