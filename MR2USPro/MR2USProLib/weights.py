@@ -66,7 +66,7 @@ class Weights:
 
 def write_weights(path: Path, weights: Weights) -> None:
     """Write a file of weights."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     tensors = {
         f"{role}/{name}": tensor.detach().cpu().contiguous()
@@ -75,7 +75,8 @@ def write_weights(path: Path, weights: Weights) -> None:
     }
     parts = {role: {"method": part.method, "settings": dict(part.settings)} for role, part in weights.parts.items()}
     about = {"format": FORMAT, "parts": json.dumps(parts), "training": json.dumps(dict(weights.training))}
-    save_file(tensors, str(path), metadata=about)
+    # Not by its own writer, which tells a full disk by no OSError and lets nobody else read the file.
+    path.write_bytes(save(tensors, metadata=about))
 
 
 def read_weights(path: Path) -> Weights:

@@ -1,6 +1,7 @@
 """Files of weights: what is written comes back, and what is no such file is refused and runs nothing."""
 
 import pickle
+from pathlib import Path
 
 import pytest
 import torch
@@ -44,3 +45,15 @@ def test_what_is_no_such_file_is_refused_in_one_sentence(tmp_path, kind):
     with pytest.raises(InputError, match=r"^[^.\n]*(w\.safetensors)[^\n]*\.$") as told:
         read_weights(path)
     assert "mr2us train" in str(told.value) or kind == "missing"
+
+
+def test_a_full_disk_is_told_as_such_and_others_may_read_the_file(tmp_path):
+    weights = Weights({"translation": PART})
+    write_weights(tmp_path / "a.safetensors", weights)
+    (tmp_path / "plain").write_bytes(b"")
+    assert (tmp_path / "a.safetensors").stat().st_mode == (tmp_path / "plain").stat().st_mode
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("only Linux has a file that is always full")
+    with pytest.raises(OSError, match="No space left"):
+        write_weights(full, weights)
