@@ -146,7 +146,9 @@ class AlignSection(Section):
             if mark is not None:
                 mark.SetDisplayVisibility(case.start == start)
         pair = (case.mr.GetID(), case.trus.GetID()) if shown else None
-        if pair is not None and pair != self._shown and not self.logic.runner.busy:
+        if pair is not None and self.logic.runner.isAt(case.parameterNode):
+            return  # the views show what the job has come to
+        if pair is not None and pair != self._shown:
             there = any(composite.GetBackgroundVolumeID() == pair[1] for composite in sliceLayers.compositeNodes())
             sliceLayers.show(case.trus, case.mr, 0.5)
             if not there:

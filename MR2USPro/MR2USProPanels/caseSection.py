@@ -65,7 +65,7 @@ class CaseSection(Section):
         if not self.ui.nameEdit.modified:  # nobody is typing another one
             self.ui.nameEdit.text = self.case.parameterNode.GetName()
         self.ui.sampleBox.visible = _isEmpty(self.case) or self.logic.runner.busy
-        busy = any(runner.caseNode in (None, self.case.parameterNode) for runner in self._busy)
+        busy = any(runner.isAt(self.case.parameterNode) for runner in self._runners)
         self.ui.removeCaseButton.enabled = not busy
         self.ui.removeCaseButton.toolTip = (
             _("A job is under way, whose result would have no place: wait for it to end, or cancel it.")

@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import qt
 import slicer
@@ -60,6 +60,8 @@ class JobRunner:
         watchers: called without arguments whenever ``current`` has changed, by panels that show it.
     """
 
+    _all: ClassVar[list[JobRunner]] = []
+
     def __init__(self, outlivesScene: bool = False) -> None:
         """Make a runner.
 
@@ -78,11 +80,16 @@ class JobRunner:
         if not outlivesScene:
             self._sceneTag = slicer.mrmlScene.AddObserver(slicer.vtkMRMLScene.StartCloseEvent, self._onSceneClose)
         slicer.app.connect("aboutToQuit()", self.kill)
+        self._all.append(self)
 
     @property
     def busy(self) -> bool:
         """Whether a job is under way."""
         return self.current is not None and not self.current.ended
+
+    def isAt(self, caseNode: Any) -> bool:
+        """Whether a job is under way whose result may be one of this case."""
+        return self.busy and self.caseNode in (None, caseNode)
 
     def run(
         self,
@@ -103,12 +110,15 @@ class JobRunner:
             callbacks: whom to tell; without them this blocks until the job is done and returns what ``load`` returns.
 
         Raises:
-            InputError: a job is under way already, or ``prepare`` refused its input.
+            InputError: a job is under way already, here or of the same kind for this case in another module, or
+                ``prepare`` refused its input.
             JobFailed: the job failed (blocking only).
             Cancelled: the job was cancelled (blocking only).
         """
         if self.busy:
             raise InputError("Another job is under way: wait for it to end, or cancel it.")
+        if self.caseNode is not None and any(other._doesFor(self.caseNode, kind) for other in self._all):
+            raise InputError("Another module does this for the case already: wait for it to end, or cancel it there.")
         folder = Path(tempfile.mkdtemp(prefix=f"MR2USPro-{kind}-", dir=slicer.app.temporaryPath))
         try:
             parameters = {**parameters, **prepare(folder)}
@@ -149,9 +159,13 @@ class JobRunner:
     def cleanup(self) -> None:
         """End the job and let go of the scene."""
         self.kill()
+        self._all.remove(self)
         self.watchers.clear()
         slicer.mrmlScene.RemoveObserver(self._sceneTag)
         slicer.app.disconnect("aboutToQuit()", self.kill)
+
+    def _doesFor(self, caseNode: Any, kind: str) -> bool:
+        return self.busy and self.caseNode is caseNode and self.current is not None and self.current.job.kind == kind
 
     def _onSceneClose(self, caller: Any, event: Any) -> None:
         self.kill()

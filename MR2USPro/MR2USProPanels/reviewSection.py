@@ -108,7 +108,7 @@ class ReviewSection(Section):
         self.ui.beforeButton.checked, self.ui.afterButton.checked = case.showBefore, not case.showBefore
         self.ui.linkCheckBox.checked = sliceLayers.linked()
         pair = self._pair()
-        busy = self.logic.runner.busy and self.logic.runner.caseNode in (None, case.parameterNode)
+        busy = self.logic.runner.isAt(case.parameterNode)
         active = pair is not None and not case.showStart and not busy
         self._showRows(case.review if pair is not None else "")
         colors = case.review in ("deformation", "uncertainty")

@@ -35,13 +35,11 @@ class TargetsSection(Section):
         self.ui.carryButton.connect("clicked(bool)", self._onCarry)
         table = self.ui.targetsTable
         table.connect("cellClicked(int,int)", self._onClicked)
-        table.setHorizontalHeaderLabels(
-            [_("Target"), _("MR (mm)"), _("TRUS (mm)"), _("Shift (mm)"), _("\N{PLUS-MINUS SIGN} (mm)")]
-        )
+        table.setHorizontalHeaderLabels([_("Target"), _("TRUS (mm)"), _("Shift (mm)"), _("\N{PLUS-MINUS SIGN} (mm)")])
         table.verticalHeader().visible = False
         table.verticalHeader().setDefaultSectionSize(22)
         table.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.Stretch)
-        for column in (1, 2, 3, 4):
+        for column in (1, 2, 3):
             table.horizontalHeader().setSectionResizeMode(column, qt.QHeaderView.ResizeToContents)
 
     def need(self) -> str:
@@ -50,6 +48,8 @@ class TargetsSection(Section):
             return _("Register first")
         if isOutdated(self.case):
             return _("Register again first")
+        if any(carrying.isCarried(node) for node in self._targets()):
+            return _("Uncheck what was carried already")
         return "" if self._targets() else _("Check what is to be carried")
 
     def done(self) -> bool:
@@ -93,14 +93,15 @@ class TargetsSection(Section):
     def _list(self, node: Any) -> None:
         table, widget = node.GetTable(), self.ui.targetsTable
         widget.setRowCount(table.GetNumberOfRows())
-        widget.setColumnHidden(4, table.GetNumberOfColumns() <= len(COLUMNS))
+        widget.setColumnHidden(3, table.GetNumberOfColumns() <= len(COLUMNS))
         for row in range(table.GetNumberOfRows()):
             values = [table.GetValue(row, column) for column in range(table.GetNumberOfColumns())]
             numbers = [value.ToDouble() for value in values[1:]]
-            places = (_position(numbers[:3]), _position(numbers[3:6]))
-            texts = [values[0].ToString(), *places, *(_length(number) for number in numbers[6:])]
+            texts = [values[0].ToString(), _position(numbers[3:6]), *(_length(number) for number in numbers[6:])]
             for column, text in enumerate(texts):
-                widget.setItem(row, column, qt.QTableWidgetItem(text))
+                item = qt.QTableWidgetItem(text)
+                item.setToolTip(_("{target}: {mr} in the MR").format(target=texts[0], mr=_position(numbers[:3])))
+                widget.setItem(row, column, item)
 
     def _onChecked(self) -> None:
         if self.case is None:

@@ -37,10 +37,11 @@ def test_targets_land_where_the_engine_puts_them(registerPanel, resultCase, know
     np.testing.assert_allclose(origin, expected[0], atol=0.3)
     table = targets.targetsTable
     assert [table.item(row, 0).text() for row in range(table.rowCount)] == ["L1", "L2", "L3", "Urethra", "Cut"]
-    assert table.item(0, 2).text() == ", ".join(f"{x:.1f}" for x in expected[0])
+    assert table.item(0, 1).text() == ", ".join(f"{x:.1f}" for x in expected[0])
+    assert table.item(0, 1).toolTip() == "L1: " + ", ".join(f"{x:.1f}" for x in points[0]) + " in the MR"
     start = transforms.as_affine(initial())
     moved = np.linalg.norm(transforms.map_points(points * FLIP, start.GetInverse()) * FLIP - expected, axis=1)
-    assert [table.item(row, 3).text() for row in range(3)] == [f"{x:.1f}" for x in moved]
+    assert [table.item(row, 2).text() for row in range(3)] == [f"{x:.1f}" for x in moved]
     assert not lesions.GetDisplayVisibility()
     assert slicer.util.getNode("Lesions on TRUS").GetDisplayVisibility()
     for button in registerPanel.widget.buttons:
@@ -53,6 +54,14 @@ def test_targets_land_where_the_engine_puts_them(registerPanel, resultCase, know
     for node in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
         toRas = slicer.util.arrayFromVTKMatrix(node.GetSliceToRAS())
         np.testing.assert_allclose(toRas[:3, 3], expected[1], atol=0.1)
+
+    # What was carried is not carried once more.
+    copy = slicer.util.getNode("Lesions on TRUS")
+    targets.targetsSelector.check(copy)
+    slicerApp.process(0.05)
+    assert (targets.carryButton.text, targets.carryButton.enabled) == ("Uncheck what was carried already", False)
+    targets.targetsSelector.uncheck(copy)
+    slicerApp.process(0.05)
 
     # Again: copies are replaced, not added.
     count = slicer.mrmlScene.GetNumberOfNodes()
@@ -77,7 +86,7 @@ def test_the_uncertainty_of_each_target_is_told_where_it_is_known(
     slicerApp.process(0.05)
     targets.carryButton.click()
     slicerApp.process(0.05)
-    assert targets.targetsTable.isColumnHidden(4)
+    assert targets.targetsTable.isColumnHidden(3)
     assert slicer.util.getNode("Targets").GetNumberOfColumns() == 8
 
     expected = transforms.inverse_points(points * FLIP, there)
@@ -88,8 +97,8 @@ def test_the_uncertainty_of_each_target_is_told_where_it_is_known(
     resultCase.uncertainty = mrml.volume_node(ramp, "Uncertainty (mm)")
     targets.carryButton.click()
     slicerApp.process(0.05)
-    assert not targets.targetsTable.isColumnHidden(4)
-    told = [targets.targetsTable.item(row, 4).text() for row in range(3)]
+    assert not targets.targetsTable.isColumnHidden(3)
+    told = [targets.targetsTable.item(row, 3).text() for row in range(3)]
     assert told == ["", "", f"{expected[2, 0] + 50:.1f}"]
 
 
