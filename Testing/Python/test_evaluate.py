@@ -4,6 +4,7 @@ import csv
 import json
 import multiprocessing
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -158,15 +159,33 @@ def test_what_was_killed_goes_on_to_the_same_end(cohort, evaluated, tmp_path):
 @pytest.mark.parametrize(
     ("changed", "says"),
     [
-        ({"seed": 1}, "with the seed 0 and not 1"),
-        ({"iterations": 4}, "with the iterations 3 and not 4"),
-        ({"refine": True}, "with the refine False and not True"),
-        ({"fit_only": True}, "with the fit only False and not True"),
+        ({"seed": 1}, "with --seed 0, and this one is with --seed 1"),
+        ({"iterations": 4}, "with --iterations 3, and this one is with --iterations 4"),
+        ({"refine": True}, "with --no-refine, and this one is without --no-refine"),
+        ({"fit_only": True, "refine": True}, "without --fit-only, and this one is with --fit-only"),
     ],
 )
 def test_other_settings_are_refused(cohort, evaluated, changed, says):
     with pytest.raises(InputError, match=says):
         run(out=evaluated, cohort=cohort, **{**HOW, **changed})
+
+
+def test_a_file_that_was_damaged_meanwhile_is_named(cohort, evaluated, tmp_path):
+    shutil.copytree(evaluated, tmp_path / "copy")
+    (tmp_path / "copy" / "cases" / "a1" / "start.json").write_text("{")
+    with pytest.raises(InputError, match=r"start\.json is damaged: remove it"):
+        run(out=tmp_path / "copy", cohort=cohort, **HOW)
+    (tmp_path / "copy" / "plan.json").write_text('{"settings": 1, "cohort": 1}')
+    with pytest.raises(InputError, match=r"plan\.json cannot be read"):
+        run(out=tmp_path / "copy", cohort=cohort, **HOW)
+
+
+def test_the_plan_tells_patients_apart_without_their_names(cohort, evaluated):
+    cases = read_cohort(cohort)
+    plan = (evaluated / "plan.json").read_text("utf-8")
+    assert len({case.patient for case in cases}) == 2
+    assert not any(f'"{case.patient}"' in plan for case in cases)
+    assert {kept["patient"] for kept in json.loads(plan)["cohort"].values()} == {0, 1}
 
 
 def test_another_cohort_is_refused(cohort, evaluated, tmp_path):
@@ -200,7 +219,7 @@ def test_an_unknown_method_is_refused_with_the_known_ones(cohort, tmp_path, meth
 
 def test_a_schedule_for_cohorts_is_refused_where_nothing_is_trained(cohort, tmp_path):
     with pytest.raises(InputError, match="drop --published, or --fit-only"):
-        run(out=tmp_path / "out", cohort=cohort, **HOW, fit_only=True, published=True)
+        run(out=tmp_path / "out", cohort=cohort, **{**HOW, "refine": True}, fit_only=True, published=True)
 
 
 def test_fitting_alone_trains_nothing_and_has_no_folds(cohort, tmp_path):

@@ -116,7 +116,7 @@ def test_a_cancelled_training_goes_on_to_the_same_networks(cohort, trained, tmp_
 
 
 def test_another_seed_gives_other_networks_and_is_refused_in_the_same_folder(cohort, trained, tmp_path):
-    with pytest.raises(InputError, match="a training with the seed 0 and not 1"):
+    with pytest.raises(InputError, match="a training with --seed 0, and this one is with --seed 1"):
         run(out=trained, cohort=cohort, **HOW, seed=1, resume=True)
     pose = tmp_path / "Miller_pose.tfm"
     write_transform(pose, sitk.TranslationTransform(3))

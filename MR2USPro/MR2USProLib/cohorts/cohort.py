@@ -16,7 +16,9 @@ NEEDED = ("case", "mr", "us")
 FILES = ("mr", "us", "mr_label", "us_label", "truth")
 COLUMNS = (*NEEDED, "mr_label", "us_label", "patient", "truth")
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
+"""Names that Windows gives to no file."""
 
 
 @dataclass(frozen=True)
@@ -88,10 +90,10 @@ def _case(cells: dict[str, str], path: Path, line: int) -> Case:
         if column not in values:
             raise InputError(f"The {where} has no value for {column}: fill it in or take the line out.")
     name = values["case"]
-    if not _NAME.fullmatch(name):
+    if not _NAME.fullmatch(name) or _RESERVED.fullmatch(name) or name.endswith("."):
         raise InputError(
-            f"The case '{name}' ({where}) cannot name files: use letters, digits, '.', '_' and '-', no other first "
-            "than a letter or digit."
+            f"The case '{name[:40]}' ({where}) cannot name files: use up to 100 letters, digits, '.', '_' and '-', a "
+            "letter or digit first and no '.' last, and none of Windows' own names such as 'con'."
         )
     if ("mr_label" in values) != ("us_label" in values):
         one, other = ("mr_label", "us_label") if "mr_label" in values else ("us_label", "mr_label")

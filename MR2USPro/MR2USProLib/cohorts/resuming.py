@@ -17,6 +17,8 @@ from .cohort import Case
 def identity(settings: Mapping[str, Any], cases: Sequence[Case]) -> dict[str, Any]:
     """Everything that decides the results: settings, version, and all files by their hashes, as names may be patients'.
 
+    So patients are told apart by their place in the alphabet, on which the split into folds depends.
+
     Args:
         settings: by name; numbers, texts, truths or None. ``initial`` may name the file of a start.
         cases: the cohort.
@@ -29,10 +31,10 @@ def identity(settings: Mapping[str, Any], cases: Sequence[Case]) -> dict[str, An
     initial, start = named_file(settings["initial"])
     if start is not None and not start.is_file():
         raise InputError(f"The start {start} does not exist: correct --initial.")
-    cohort = {}
+    cohort, patients = {}, sorted({case.patient for case in cases})
     for case in sorted(cases, key=lambda case: case.name):
         hashes = {role: fingerprint(file)["sha256"] for role, file in case.files.items() if file is not None}
-        cohort[case.name] = {"patient": case.patient, **hashes}
+        cohort[case.name] = {"patient": patients.index(case.patient), **hashes}
     return {
         "settings": {**settings, "initial": initial, "version": __version__},
         "start": None if start is None else fingerprint(start)["sha256"],
@@ -55,14 +57,14 @@ def check_same(path: Path, mine: Mapping[str, Any], what: str) -> bool:
         return False
     try:
         there = json.loads(path.read_text("utf-8"))
-        settings, cohort = there["settings"], there["cohort"]
+        settings, cohort = dict(there["settings"]), there["cohort"]
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} cannot be read: give another folder with --out.") from error
     for name, value in mine["settings"].items():
         if settings.get(name) != value:
             raise InputError(
-                f"{path.parent} holds {what} with the {name.replace('_', ' ')} {settings.get(name)} and not {value}: "
-                "give the same settings to go on, or another folder with --out."
+                f"{path.parent} holds {what} {_worded(name, settings.get(name))}, and this one is "
+                f"{_worded(name, value)}: give the same settings to go on, or another folder with --out."
             )
     if there.get("start") != mine["start"]:
         raise InputError(
@@ -78,3 +80,15 @@ def remember(path: Path, mine: Mapping[str, Any]) -> None:
     """Write down what the folder holds from now on."""
     with whole(path) as draft:
         write_json(draft, mine)
+
+
+def _worded(name: str, value: object) -> str:
+    """A setting as the option that sets it."""
+    if name == "version":
+        return f"of version {value}"
+    if name == "refine":  # the option says that it is not done
+        name, value = "no_refine", not value
+    option = f"--{name.replace('_', '-')}"
+    if value is None or isinstance(value, bool):
+        return f"{'with' if value else 'without'} {option}"
+    return f"with {option} {value}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..errors import InputError
 from ..outputs import whole, write_json
 from ..volume import Volume
 from ..weights import Part, Role, Weights, read_weights, write_weights
@@ -67,15 +68,25 @@ class StudyFiles:
             write_json(draft, overlaps)
 
     def measured(self, case: Case, name: str) -> dict[str, Any]:
-        """What was measured and kept, with what a finder saw where one looked."""
+        """What was measured and kept, with what a finder saw where one looked.
+
+        Raises:
+            InputError: a file was damaged.
+        """
         seen = self.seen(case, name)
-        files = (self.figures(case, name), *([seen] if seen.is_file() else []))
-        return {figure: value for file in files for figure, value in json.loads(file.read_text("utf-8")).items()}
+        return _figures(self.figures(case, name)) | (_figures(seen) if seen.is_file() else {})
 
     def keep_image(self, case: Case, name: str, what: str, volume: Volume) -> None:
         """Write a picture."""
         with whole(self.image(case, name, what)) as draft:
             volume.write(draft)
+
+
+def _figures(file: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(file.read_text("utf-8")))
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{file} is damaged: remove it, and the same call measures it anew.") from error
 
 
 def checkpoint(weights: Path) -> Path:
