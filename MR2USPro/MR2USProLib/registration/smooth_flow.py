@@ -44,7 +44,7 @@ class SmoothFlow:
     def __init__(self, shape: Sequence[int], spacing_mm: Sequence[float], device: str = "cpu") -> None:
         self.shape, self.spacing_mm, self.device = tuple(shape), tuple(spacing_mm), device
         lengths = [(n - 1) * step for n, step in zip(shape, reversed(self.spacing_mm), strict=True)]
-        knots = _knots(shape, spacing_mm)
+        knots = coarser(shape, spacing_mm, KNOTS_MM, MOST_KNOTS)
         self._knots_mm = [length / (n - 1) for length, n in zip(lengths, knots, strict=True)]
         self._hats = [_hats(n, m) for n, m in zip(shape, knots, strict=True)]
         self._bumps = [
@@ -180,21 +180,20 @@ class SmoothFlow:
         return found
 
 
-def coarser(shape: Sequence[int], spacing_mm: Sequence[float], step_mm: float) -> tuple[int, int, int]:
-    """(k, j, i) of a grid over the same corners with about the given spacing, but never finer than the given grid."""
+def coarser(shape: Sequence[int], spacing_mm: Sequence[float], step_mm: float, most: int) -> tuple[int, int, int]:
+    """(k, j, i) of a grid over the same corners, never finer than the given one.
+
+    Args:
+        shape: of the given grid, (k, j, i).
+        spacing_mm: of it, along (i, j, k).
+        step_mm: about the spacing of the new one.
+        most: so many nodes at most; where there would be more, they lie further apart.
+    """
     k, j, i = (
         min(n, max(round((n - 1) * step / step_mm) + 1, 3))
         for n, step in zip(shape, reversed(list(spacing_mm)), strict=True)
     )
-    return k, j, i
-
-
-def _knots(shape: Sequence[int], spacing_mm: Sequence[float]) -> tuple[int, int, int]:
-    """(k, j, i), how many of them along each axis."""
-    step_mm = KNOTS_MM
-    while np.prod(knots := coarser(shape, spacing_mm, step_mm)) > MOST_KNOTS:
-        step_mm *= 1.05
-    return knots
+    return (k, j, i) if k * j * i <= most else coarser(shape, spacing_mm, 1.05 * step_mm, most)
 
 
 def _hats(voxels: int, knots: int) -> Array:
