@@ -1,6 +1,7 @@
 """Targets that were drawn on the MR land in the TRUS where the known deformation puts them."""
 
 import numpy as np
+import pytest
 
 from MR2USProLib import mrml
 from MR2USProLib.registration import transforms
@@ -184,56 +185,9 @@ def test_the_table_of_targets_stays_open_in_the_guide_after_carrying(resultCase,
     assert opened == ["Targets  \N{CHECK MARK}", "Export"]
 
 
-def test_carried_targets_are_hidden_while_they_follow_an_earlier_deformation(
-    registerPanel, resultCase, knownPair, slicerApp
-):
-    import slicer
-
-    from MR2USProPanels.undeforming import undeform
-
-    _, us, there = knownPair
-    lesions = markups("Lesions", targets_in_mr(us, there))
-    slicerApp.process(0.05)
-    targets = registerPanel.targets
-    targets.targetsSelector.check(lesions)
-    slicerApp.process(0.05)
-    targets.carryButton.click()
-    slicerApp.process(0.05)
-    carried = slicer.util.getNode("Lesions on TRUS")
-    assert carried.GetDisplayVisibility()
-    undeform(resultCase)
-    slicerApp.process(0.05)
-    assert not carried.GetDisplayVisibility()
-    assert "hidden until carried again" in targets.carriedLabel.text
-    targets.carryButton.click()
-    slicerApp.process(0.05)
-    assert carried.GetDisplayVisibility()
-    assert not targets.carriedLabel.visible
-
-
-def test_carried_targets_are_hidden_though_their_originals_are_not_checked_any_more(
-    registerPanel, resultCase, knownPair, slicerApp
-):
-    import slicer
-
-    from MR2USProPanels.undeforming import undeform
-
-    _, us, there = knownPair
-    lesions = markups("Lesions", targets_in_mr(us, there))
-    slicerApp.process(0.05)
-    targets = registerPanel.targets
-    targets.targetsSelector.check(lesions)
-    slicerApp.process(0.05)
-    targets.carryButton.click()
-    targets.targetsSelector.uncheck(lesions)
-    slicerApp.process(0.05)
-    assert slicer.util.getNode("Lesions on TRUS").GetDisplayVisibility()
-    undeform(resultCase)
-    slicerApp.process(0.05)
-    assert not slicer.util.getNode("Lesions on TRUS").GetDisplayVisibility()
-
-
-def test_carried_targets_are_hidden_over_another_trus_volume(registerPanel, resultCase, knownPair, slicerApp):
+@pytest.fixture
+def carried(registerPanel, resultCase, knownPair, slicerApp):
+    """Lesions that were checked and carried, and their copies on the TRUS."""
     import slicer
 
     _, us, there = knownPair
@@ -242,9 +196,48 @@ def test_carried_targets_are_hidden_over_another_trus_volume(registerPanel, resu
     registerPanel.targets.targetsSelector.check(lesions)
     slicerApp.process(0.05)
     registerPanel.targets.carryButton.click()
+    slicerApp.process(0.05)
+    copy = slicer.util.getNode("Lesions on TRUS")
+    assert copy.GetDisplayVisibility()
+    return lesions, copy
+
+
+def test_carried_targets_are_hidden_while_they_follow_an_earlier_deformation(
+    registerPanel, resultCase, carried, slicerApp
+):
+    from MR2USProPanels.undeforming import undeform
+
+    _, copy = carried
+    undeform(resultCase)
+    slicerApp.process(0.05)
+    assert not copy.GetDisplayVisibility()
+    assert "hidden until carried again" in registerPanel.targets.carriedLabel.text
+    registerPanel.targets.carryButton.click()
+    slicerApp.process(0.05)
+    assert copy.GetDisplayVisibility()
+    assert not registerPanel.targets.carriedLabel.visible
+
+
+def test_carried_targets_are_hidden_though_their_originals_are_not_checked_any_more(
+    registerPanel, resultCase, carried, slicerApp
+):
+    from MR2USProPanels.undeforming import undeform
+
+    lesions, copy = carried
+    registerPanel.targets.targetsSelector.uncheck(lesions)
+    slicerApp.process(0.05)
+    assert copy.GetDisplayVisibility()
+    undeform(resultCase)
+    slicerApp.process(0.05)
+    assert not copy.GetDisplayVisibility()
+
+
+def test_carried_targets_are_hidden_over_another_trus_volume(registerPanel, resultCase, carried, slicerApp):
+    import slicer
+
     resultCase.trus = slicer.modules.volumes.logic().CloneVolume(resultCase.trus, "Other TRUS")
     slicerApp.process(0.05)
-    assert not slicer.util.getNode("Lesions on TRUS").GetDisplayVisibility()
+    assert not carried[1].GetDisplayVisibility()
     assert "hidden until carried again" in registerPanel.targets.carriedLabel.text
 
 
