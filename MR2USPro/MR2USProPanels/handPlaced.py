@@ -7,7 +7,7 @@ stay where they were placed, and the node notes where the MR was seen, by which 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -23,21 +23,18 @@ _SAME_MM = 1e-3
 DEFINED = slicer.vtkMRMLMarkupsNode.PositionDefined
 
 
-def note(node: Any, mrToWorld: NDArray[np.float64], points: Iterable[int] | None = None) -> None:
+def note(node: Any, mrToWorld: NDArray[np.float64], places: Mapping[str, list[float]] | None = None) -> None:
     """Note where the MR is seen that something was placed beside.
 
     Args:
         node: markups or segmentation node.
         mrToWorld: 4x4, from the MR's own points to where they are seen, RAS mm.
-        points: numbers of the points that were placed; None for all of them.
+        places: where the points lie that were placed, RAS mm in the world, by their ids; None for all of the node.
     """
-    notes = _notes(node)
-    if node.IsA("vtkMRMLMarkupsNode"):
-        for n in range(node.GetNumberOfControlPoints()) if points is None else points:
-            notes[node.GetNthControlPointID(n)] = [_point(node, n), mrToWorld.tolist()]
-    else:
-        notes[_ALL] = [_bounds(node), mrToWorld.tolist()]
-    node.SetAttribute(SEEN, json.dumps(notes))
+    if places is None:
+        places = _defined(node) if node.IsA("vtkMRMLMarkupsNode") else {_ALL: _bounds(node)}
+    noted = {name: [place, mrToWorld.tolist()] for name, place in places.items()}
+    node.SetAttribute(SEEN, json.dumps(_notes(node) | noted))
 
 
 def toMr(node: Any) -> None:
@@ -54,20 +51,18 @@ def toMr(node: Any) -> None:
         if _isSame(place, _bounds(node)) and node.GetParentTransformNode() is None:
             node.ApplyTransform(_inverse(seen))
         return
-    there: dict[int, Any] = {}
-    for n in range(node.GetNumberOfControlPoints()):
-        place, seen = notes.get(node.GetNthControlPointID(n), (None, None))
-        if place is not None and _isSame(place, _point(node, n)):
-            there[n] = seen
+    now = _defined(node)
+    there = {name: notes[name][1] for name in now if name in notes and _isSame(notes[name][0], now[name])}
     if not there:
         return
     first = next(iter(there.values()))
-    together = len(there) == node.GetNumberOfControlPoints() and all(seen == first for seen in there.values())
+    together = len(there) == len(now) and all(seen == first for seen in there.values())
     if together and node.GetParentTransformNode() is None:
         node.ApplyTransform(_inverse(first))  # turns a plane as well
         return
-    for n, seen in there.items():
-        node.SetNthControlPointPositionWorld(n, *_inverse(seen).TransformPoint(_point(node, n)))
+    for name, seen in there.items():
+        n = node.GetNthControlPointIndexByID(name)
+        node.SetNthControlPointPositionWorld(n, *_inverse(seen).TransformPoint(now[name]))
 
 
 class HandWatch:
@@ -137,16 +132,16 @@ class HandWatch:
         if _placedNow() is node:  # what a program or a file adds has the MR's own coordinates
             before = self._there.get(node.GetID(), {})
             self._look(node)
-            self._note(node, [name for name in self._there[node.GetID()] if name not in before])
+            self._note(node, {name: place for name, place in self._there[node.GetID()].items() if name not in before})
 
     def _onDragged(self, node: Any, *_: Any) -> None:
-        before, after = self._there.get(node.GetID(), {}), _defined(node)
-        self._note(node, [name for name, there in after.items() if before.get(name) != there])
+        before = self._there.get(node.GetID(), {})
+        self._note(node, {name: place for name, place in _defined(node).items() if before.get(name) != place})
 
-    def _note(self, node: Any, names: list[str]) -> None:
+    def _note(self, node: Any, places: Mapping[str, list[float]]) -> None:
         mrToWorld = self._mrToWorld()
         if mrToWorld is not None and not self._isKnown(node):
-            note(node, mrToWorld, [node.GetNthControlPointIndexByID(name) for name in names])
+            note(node, mrToWorld, places)
 
 
 def _placedNow() -> Any:

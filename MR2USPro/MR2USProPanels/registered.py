@@ -121,9 +121,14 @@ def isOfPair(case: Case) -> bool:
     )
 
 
+def isOvertaken(case: Case) -> bool:
+    """Whether the node of the TRUS volume that was registered holds another one by now."""
+    return case.deformation is not None and case.deformation.GetAttribute(STALE) is not None
+
+
 def isOutdated(case: Case) -> bool:
     """Whether there is a registration, but of other images than those that are chosen now."""
-    return case.deformation is not None and not (isOfPair(case) and case.deformation.GetAttribute(STALE) is None)
+    return case.deformation is not None and (isOvertaken(case) or not isOfPair(case))
 
 
 def areTargetsCarried(case: Case) -> bool:

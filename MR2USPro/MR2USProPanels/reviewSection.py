@@ -14,7 +14,7 @@ from MR2USProLib.errors import InputError
 from . import deformationDisplay, sliceLayers, sliceViews
 from .case import Case
 from .choiceBox import ChoiceBox
-from .registered import STALE, areTargetsCarried
+from .registered import areTargetsCarried, isOvertaken
 from .sceneNodes import imageTime
 from .section import Section
 
@@ -81,7 +81,7 @@ class ReviewSection(Section):
 
     def need(self) -> str:
         """What is missing before there is something to review."""
-        if self.case is not None and _isOvertaken(self.case):
+        if self.case is not None and isOvertaken(self.case):
             return _("Register again first")
         return _("Register first") if self._pair() is None else ""
 
@@ -150,7 +150,7 @@ class ReviewSection(Section):
     def _pair(self) -> tuple[Any, Any] | None:
         """The TRUS volume that was registered, and the MR on its grid, before or after."""
         case = self.case
-        if case is None or case.warped is None or case.before is None or case.deformation is None or _isOvertaken(case):
+        if case is None or case.warped is None or case.before is None or case.deformation is None or isOvertaken(case):
             return None
         trus = case.deformation.GetNodeReference(slicer.vtkMRMLTransformNode.GetFixedNodeReferenceRole()) or case.trus
         return None if trus is None else (trus, case.before if case.showBefore else case.warped)
@@ -180,7 +180,7 @@ class ReviewSection(Section):
     def _why(self, case: Case, busy: bool) -> str:
         if busy:
             return _("A job is under way: the views show how it goes.")
-        if _isOvertaken(case):
+        if isOvertaken(case):
             return _("The TRUS volume was made anew since it was registered: register again.")
         if self._pair() is None and case.registerResults:
             return _("Nothing to review: what was registered, or what came of it, was deleted. Register again.")
@@ -299,11 +299,6 @@ class ReviewSection(Section):
 
     def _onLink(self, linked: bool) -> None:
         sliceLayers.link(linked)
-
-
-def _isOvertaken(case: Case) -> bool:
-    """Whether the node of the TRUS volume that was registered holds another one by now."""
-    return case.deformation is not None and case.deformation.GetAttribute(STALE) is not None
 
 
 def _lookAt(case: Case, *pair: Any) -> tuple[Any, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from .. import pipeline
 from ..progress import Progress
@@ -26,6 +27,9 @@ class FoldLearning:
         files: where it is kept.
         reading: of the cases.
         device: of torch.
+
+    Attributes:
+        how: what every training and every fit is told of the plan and the device.
     """
 
     def __init__(
@@ -38,7 +42,8 @@ class FoldLearning:
         device: str,
     ) -> None:
         self._folds, self._methods, self._plan = folds, methods, plan
-        self._files, self._reading, self._device = files, reading, device
+        self._files, self._reading = files, reading
+        self.how: dict[str, Any] = {"iterations": plan.iterations, "seed": plan.seed, "device": device}
         self._translated: tuple[object, list[TranslatedPair]] = (None, [])
 
     def training_cases(self, n: int) -> list[Case]:
@@ -56,10 +61,8 @@ class FoldLearning:
             name,
             self._reading.pairs(self.training_cases(n), progress.part(0.0, 0.05)),
             published=self._plan.published,
-            iterations=self._plan.iterations,
             checkpoint=checkpoint(self._files.weights(n, name)),
-            seed=self._plan.seed,
-            device=self._device,
+            **self.how,
             progress=progress.part(0.05, 1.0),
         )
         self._files.keep_network(n, name, "translation", learned.part)
@@ -72,10 +75,8 @@ class FoldLearning:
         learned = learn_registration(
             method.registration,
             [picture.images(pair) for picture, pair in zip(seen, pairs, strict=True)],
-            iterations=self._plan.iterations,
             checkpoint=checkpoint(self._files.weights(n, name)),
-            seed=self._plan.seed,
-            device=self._device,
+            **self.how,
             progress=progress.part(0.05, 1.0),
         )
         self._files.keep_network(n, name, "registration", learned.part)
@@ -115,6 +116,6 @@ class FoldLearning:
         key = (n, name)
         if self._translated[0] != key:
             part = self.network(n, name, "translation")
-            found = translated_all(name, pairs, part, device=self._device, progress=progress)
+            found = translated_all(name, pairs, part, device=self.how["device"], progress=progress)
             self._translated = key, found
         return self._translated[1]

@@ -197,7 +197,7 @@ class Study:
         pair = self.reading.pair(case)
         part = self.learning.network(n, name, "translation")
         begun = time.perf_counter()
-        found = translated(name, pair, part, **self._how(), progress=progress)
+        found = translated(name, pair, part, **self.learning.how, progress=progress)
         seconds = time.perf_counter() - begun
         for side, array in (("mr", found.mr), ("us", found.us)):
             self.files.keep_image(case, name, side, Volume(array, pair.us.grid))
@@ -230,7 +230,7 @@ class Study:
             seen,
             part,
             refine=self.plan.refine,
-            **self._how(),
+            **self.learning.how,
             progress=progress.part(0.0, 0.9),
         )
         spent += time.perf_counter() - begun
@@ -264,9 +264,6 @@ class Study:
                 mask = Volume(gland.array.astype(np.uint8), gland.grid)
                 self.files.keep_image(case, method, "gland", warp(mask, grid, transform, label=True))
         self.files.keep_figures(case, method, {**measured, "seconds": seconds})
-
-    def _how(self) -> dict[str, Any]:
-        return {"iterations": self.plan.iterations, "seed": self.plan.seed, "device": self.device}
 
 
 def _check_patients(cohort: Mapping[str, Mapping[str, str]]) -> None:

@@ -40,7 +40,7 @@ class StudyFiles:
 
     def seen(self, case: Case, method: str) -> Path:
         """What a finder saw of a method's result on a case, which methods that are added later may bring."""
-        return self.folder / "cases" / case.name / f"{method}_seen.json"
+        return self.figures(case, f"{method}_seen")
 
     def image(self, case: Case, name: str, what: str) -> Path:
         """A picture that a translation or a method made of a case."""
@@ -64,8 +64,7 @@ class StudyFiles:
 
     def keep_seen(self, case: Case, method: str, overlaps: Mapping[str, float]) -> None:
         """Write what a finder saw."""
-        with whole(self.seen(case, method)) as draft:
-            write_json(draft, overlaps)
+        self.keep_figures(case, f"{method}_seen", overlaps)
 
     def measured(self, case: Case, name: str) -> dict[str, Any]:
         """What was measured and kept, with what a finder saw where one looked.
